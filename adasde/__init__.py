@@ -1,0 +1,48 @@
+"""From an optimizer's update rule to its SDE, to fast kernels, to a verdict."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_HOMES = {
+    "simulate": "simulate",
+    "compare": "compare",
+    "Ensemble": "ensemble",
+    "Loss": "losses.base",
+    "Quadratic": "losses.quadratic",
+    "EmbeddedSaddle": "losses.saddle",
+    "MLP": "losses.mlp",
+    "Noise": "noise",
+    "gaussian": "noise",
+    "student_t": "noise",
+    "InvalidParameter": "errors",
+    "MissingData": "errors",
+    "NoModel": "errors",
+    "UnknownName": "errors",
+}
+__all__ = list(_HOMES)  # noqa: PLE0604 - the names below are loaded on first use
+
+if TYPE_CHECKING:
+    from adasde.compare import compare as compare
+    from adasde.ensemble import Ensemble as Ensemble
+    from adasde.errors import InvalidParameter as InvalidParameter
+    from adasde.errors import MissingData as MissingData
+    from adasde.errors import NoModel as NoModel
+    from adasde.errors import UnknownName as UnknownName
+    from adasde.losses.base import Loss as Loss
+    from adasde.losses.mlp import MLP as MLP
+    from adasde.losses.quadratic import Quadratic as Quadratic
+    from adasde.losses.saddle import EmbeddedSaddle as EmbeddedSaddle
+    from adasde.noise import Noise as Noise
+    from adasde.noise import gaussian as gaussian
+    from adasde.noise import student_t as student_t
+    from adasde.simulate import simulate as simulate
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,40 @@
+"""`adasde kernels`: the loop from rules to checked-in modules."""
+
+from __future__ import annotations
+
+import click
+
+from adasde.errors import UnknownName
+
+
+@click.command("kernels")
+@click.option("--write", "action", flag_value="write", help="Regenerate every module that differs; delete orphans.")
+@click.option("--check", "action", flag_value="check", help="Fail with a diff on stale, hand-edited, missing or orphaned files.")
+@click.option("--show", metavar="OPTIMIZER", help="Print the module that the derivation gives today.")
+def command(action: str | None, show: str | None) -> None:
+    """Write, check or show the generated kernels."""
+    if (action is None) == (show is None):
+        raise click.UsageError("give exactly one of --write, --check and --show OPTIMIZER")
+    from adasde.derive import freshness
+    from adasde.generation import kernel_folder, kernel_texts
+
+    texts = kernel_texts()
+    if show is not None:
+        if f"{show}.py" not in texts:
+            raise UnknownName("optimizer", show, [name.removesuffix(".py") for name in texts])
+        click.echo(texts[f"{show}.py"], nl=False)
+    elif action == "write":
+        touched = freshness.write(kernel_folder(), texts)
+        click.echo("\n".join(f"wrote {path.name}" for path in touched) or f"all {len(texts)} modules were fresh")
+    else:
+        _report(freshness.check(kernel_folder(), texts), len(texts))
+
+
+def _report(findings, modules: int) -> None:  # type: ignore[no-untyped-def]
+    for finding in findings:
+        if finding.diff:
+            click.echo(finding.diff)
+        click.echo(f"{finding.path.name} is {finding.kind}: {finding.remedy}")
+    if findings:
+        raise SystemExit(1)
+    click.echo(f"all {modules} kernel modules are fresh")

@@ -1,0 +1,54 @@
+"""`adasde simulate`: moments of an ensemble, as a table, JSON or a plot."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from adasde.cli.options import run_arguments, run_options
+
+
+@click.command("simulate")
+@click.argument("optimizer")
+@click.option("--model", default="sde", show_default=True, help="`algorithm`, `sde` or a published model.")
+@run_options
+@click.option("--save", default=11, show_default=True, help="Number of saved times, the first and last included.")
+@click.option("--substeps", default=1, show_default=True, help="SDE steps per optimizer step: dt = lr / substeps.")
+@click.option("--device", type=click.Choice(["cpu"]), default="cpu", show_default=True)
+@click.option("--plot", type=click.Path(dir_okay=False), help="Write a figure: this model and the optimizer, with bands.")
+def command(optimizer: str, model: str, as_json: bool, save: int, substeps: int, device: str, plot: str | None, **options: Any) -> None:
+    """Simulate an ensemble of OPTIMIZER (model `algorithm`) or of one of its SDE models.
+
+    Times are t = lr * step. The noise scale is per sample; --batch divides it by sqrt(B).
+    """
+    from adasde.cli.progress import progress
+    from adasde.simulate import simulate
+
+    arguments = run_arguments(options) | {"save": save}
+    with progress(f"{optimizer} {model}") as report:
+        ensemble = simulate(optimizer, model, substeps=substeps, progress=report, **arguments)
+    if plot is not None:
+        _plot(optimizer, model, arguments, ensemble, plot)
+    if as_json:
+        click.echo(json.dumps(ensemble.to_dict()))
+    else:
+        from adasde.cli.tables import ensemble_table
+
+        ensemble_table(ensemble)
+    if not ensemble.complete:
+        click.echo(f"interrupted: {ensemble.n.max()} of {ensemble.paths} paths are in the result", err=True)
+        sys.exit(130)
+
+
+def _plot(optimizer: str, model: str, arguments: dict[str, Any], ensemble: Any, path: str) -> None:
+    from adasde.plots import loss_bands
+    from adasde.simulate import simulate
+
+    shown = {} if model == "algorithm" else {"optimizer": simulate(optimizer, "algorithm", **{**arguments, "start": None})}
+    figure = loss_bands({**shown, f"{model}, dt = lr/{ensemble.substeps}": ensemble})
+    figure.savefig(Path(path), dpi=150)
+    click.echo(f"wrote {path}", err=True)

@@ -1,0 +1,86 @@
+"""Losses as compiled functions over lanes, and their names on the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from adasde.errors import InvalidParameter, MissingData, UnknownName
+
+if TYPE_CHECKING:
+    from adasde.losses.base import Loss
+
+KINDS = {
+    "quadratic": "quadratic:a,b,... (f = sum a_i x_i^2 / 2) or quadratic:@H.npy (a dense matrix)",
+    "saddle": "saddle (the embedded saddle of Compagnoni et al. 2025) or saddle:h1,h2,...",
+    "mlp": "mlp:breast_cancer[:HIDDEN,HIDDEN,...[:tanh|relu]] (scikit-learn's data, standardised)",
+}
+_HOMES = {
+    "Loss": "base",
+    "Quadratic": "quadratic",
+    "EmbeddedSaddle": "saddle",
+    "MLP": "mlp",
+    "breast_cancer": "mlp",
+}
+__all__ = ["KINDS", "MLP", "EmbeddedSaddle", "Loss", "Quadratic", "breast_cancer", "parse_loss"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def parse_loss(text: str) -> Loss:
+    """The loss that a command line names; see `KINDS`. Raises `UnknownName`, `InvalidParameter` or `MissingData`."""
+    kind, _, rest = text.partition(":")
+    if kind == "quadratic":
+        return _quadratic(rest)
+    if kind == "saddle":
+        from adasde.losses.saddle import EmbeddedSaddle
+
+        return EmbeddedSaddle(_numbers("saddle: h", rest)) if rest else EmbeddedSaddle()
+    if kind == "mlp":
+        return _mlp(rest)
+    raise UnknownName("loss", kind, KINDS)
+
+
+def _quadratic(rest: str) -> Loss:
+    from adasde.losses.quadratic import Quadratic
+
+    if not rest.startswith("@"):
+        return Quadratic(_numbers("quadratic: H", rest))
+    path = Path(rest[1:])
+    if not path.is_file():
+        raise MissingData(f"quadratic: no file {path}; save the matrix with numpy.save and name it as quadratic:@H.npy")
+    try:
+        return Quadratic(np.load(path, allow_pickle=False))
+    except (ValueError, EOFError) as error:
+        if isinstance(error, InvalidParameter):
+            raise
+        raise InvalidParameter("quadratic: file", path, "the .npy files", f"numpy says: {error}") from None
+
+
+def _mlp(rest: str) -> Loss:
+    from adasde.losses.mlp import breast_cancer
+
+    data, *options = rest.split(":")
+    if data != "breast_cancer":
+        raise UnknownName("mlp: data", data, ["breast_cancer"])
+    if len(options) > 2:
+        raise InvalidParameter("loss", f"'mlp:{rest}'", KINDS["mlp"], "")
+    sizes = _numbers("mlp: hidden sizes", options[0]) if options else (20.0,)
+    if any(size != int(size) for size in sizes):
+        raise InvalidParameter("mlp: hidden sizes", options[0], "{1, 2, 3, ...}", "give whole numbers")
+    return breast_cancer(tuple(int(size) for size in sizes), *options[1:])
+
+
+def _numbers(parameter: str, text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise InvalidParameter(parameter, repr(text), "comma lists of numbers", "write it like 1,2.5") from None

@@ -1,0 +1,176 @@
+"""The body of a step over lanes: what is computed once per step, what per lane, and what is written back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sympy as sp
+
+from adasde.derive.model import SDE
+from adasde.derive.notation import G, eta, g, s
+from adasde.derive.rule import UpdateRule
+from adasde.derive.stability import stabilise
+
+dt = sp.Symbol("dt", positive=True)
+TINY = sp.Symbol("TINY", positive=True)
+Assignments = tuple[tuple[sp.Symbol, sp.Expr], ...]
+
+
+@dataclass(frozen=True)
+class LaneBody:
+    """A step in three parts: assignments once per step, assignments per lane, and the next value of each state.
+
+    loads  the symbols that each lane reads from memory: states, G, s and the draws z1, z2, ...
+    """
+
+    per_step: Assignments
+    per_lane: Assignments
+    updates: Assignments
+    noises: int
+
+    @property
+    def loads(self) -> set[sp.Symbol]:
+        expressions = [value for _, value in (*self.per_lane, *self.updates)]
+        return set().union(*(e.free_symbols for e in expressions))
+
+    @property
+    def parameters(self) -> set[sp.Symbol]:
+        """Free symbols of the once-per-step part and of the lanes that nothing here assigns."""
+        assigned = {name for name, _ in (*self.per_step, *self.per_lane)}
+        hoisted = set().union(*(value.free_symbols for _, value in self.per_step))
+        return (self.loads | hoisted) - assigned
+
+    @property
+    def operations(self) -> int:
+        """Arithmetic operations per lane and step."""
+        return int(sum(sp.count_ops(value) for _, value in (*self.per_lane, *self.updates)))
+
+
+def draw(number: int) -> sp.Symbol:
+    """The standard draw of Brownian motion ``number``, from 1."""
+    return sp.Symbol(f"z{number}", real=True)
+
+
+def sde_body(sde: SDE) -> LaneBody:
+    """One Euler-Maruyama step y + b dt + B sqrt(dt) z of an SDE."""
+    draws = sp.Matrix([draw(j + 1) for j in range(sde.diffusion.cols)])
+    increments = sde.drift * dt + sp.sqrt(dt) * sde.diffusion * draws
+    floors = positivity_floors(sde)
+    lane_symbols = {*sde.states, G, s, *draws}
+    hoist = _Hoist(lane_symbols)
+    per_step = []
+    guard = {state: sp.Symbol(f"{state}_floored", positive=True) for state in sde.nonnegative}
+    per_lane = [(guard[state], sp.Max(state, hoist(floor))) for state, floor in floors.items()]
+    for name, value in sde.named:
+        value = _protect(stabilise(value), guard)
+        if value.free_symbols & lane_symbols or value.free_symbols & {n for n, _ in per_lane}:
+            per_lane.append((name, hoist(value)))
+            hoist.lane_symbols.add(name)
+        else:
+            per_step.append((name, value))
+    updates = [y + _protect(sp.factor_terms(d), guard) for y, d in zip(sde.states, increments, strict=True)]
+    return _finish(hoist, per_step, per_lane, sde.states, updates, sde.diffusion.cols)
+
+
+def algorithm_body(rule: UpdateRule) -> LaneBody:
+    """One step of the optimizer itself, with g = G + s z1."""
+    noisy = G + s * draw(1)
+    hoist = _Hoist({*rule.states, G, s, draw(1), g})
+    uses = sum(update.count(g) for update in rule.update)
+    per_lane: list[tuple[sp.Symbol, sp.Expr]] = [(g, noisy)] if uses else []
+    updates = list(rule.update)
+    for i, state in reversed(list(enumerate(rule.states))):
+        name = sp.Symbol(f"{state}_next", real=True)
+        if sum(update.has(rule.update[i]) for update in rule.update) > 1:
+            per_lane.insert(1, (name, hoist(rule.update[i])))
+            hoist.lane_symbols.add(name)
+            updates = [update.subs(rule.update[i], name) for update in updates]
+    return _finish(hoist, [], per_lane, rule.states, updates, 1)
+
+
+def positivity_floors(sde: SDE) -> dict[sp.Symbol, sp.Expr]:
+    """Lower bound of each non-negative state where it enters a root: eta times its drift at zero.
+
+    That is what one step of the optimizer adds on average, so the optimizer itself is hardly ever below it, whereas
+    the Gaussian noise of the SDE would take the state through zero.
+    """
+    floors = {}
+    for state, drift in zip(sde.states, sde.drift, strict=True):
+        if state in sde.nonnegative:
+            floors[state] = eta * drift.subs(state, 0)
+    return floors
+
+
+def _protect(expression: sp.Expr, guard: dict[sp.Symbol, sp.Symbol]) -> sp.Expr:
+    """Guards roots of non-negative states and divisions by the noise scale (s = 0 gives the limit, not nan)."""
+    expression = expression.replace(
+        lambda e: e.is_Pow and not e.exp.is_Integer and bool(e.base.free_symbols & set(guard)),
+        lambda e: e.base.subs(guard) ** e.exp,
+    )
+    return expression.replace(
+        lambda e: e.is_Pow and e.base == s and e.exp.is_negative, lambda e: (s + TINY) ** e.exp
+    )
+
+
+def _finish(
+    hoist: _Hoist,
+    per_step: list[tuple[sp.Symbol, sp.Expr]],
+    per_lane: list[tuple[sp.Symbol, sp.Expr]],
+    states: tuple[sp.Symbol, ...],
+    updates: list[sp.Expr],
+    noises: int,
+) -> LaneBody:
+    shared, reduced = _shared_terms([hoist(update) for update in updates])
+    return LaneBody(
+        per_step=(*per_step, *hoist.assignments),
+        per_lane=(*per_lane, *shared),
+        updates=tuple(zip(states, reduced, strict=True)),
+        noises=noises,
+    )
+
+
+def _shared_terms(updates: list[sp.Expr]) -> tuple[list[tuple[sp.Symbol, sp.Expr]], list[sp.Expr]]:
+    """Common sub-expressions of the updates, without those that only flip a sign."""
+    found, reduced = sp.cse(updates, symbols=sp.numbered_symbols("a"), order="none")
+    trivial = {name: value for name, value in found if value.is_Symbol or (-value).is_Symbol}
+    kept = [(name, value) for name, value in found if name not in trivial]
+    numbered = {name: sp.Symbol(f"a{i + 1}") for i, (name, _) in enumerate(kept)}
+    tidy = lambda e: e.xreplace(trivial).xreplace(numbered)  # noqa: E731 - used on both lists
+    return [(numbered[name], tidy(value)) for name, value in kept], [tidy(update) for update in reduced]
+
+
+class _Hoist:
+    """Moves what does not change from lane to lane out of the loop, products and sums included.
+
+    The compiler may not do this by itself: regrouping a product changes its rounding.
+    """
+
+    def __init__(self, lane_symbols: set[sp.Symbol]):
+        self.lane_symbols = lane_symbols | {TINY}
+        self._found: dict[sp.Expr, sp.Symbol] = {}
+
+    @property
+    def assignments(self) -> Assignments:
+        return tuple((name, value) for value, name in self._found.items())
+
+    def __call__(self, expression: sp.Expr) -> sp.Expr:
+        if expression.is_Atom:
+            return expression
+        if not self._varies(expression):
+            return self._name(expression)
+        if expression.is_Mul or expression.is_Add:
+            fixed = [a for a in expression.args if not self._varies(a)]
+            moving = [self(a) for a in expression.args if self._varies(a)]
+            return expression.func(self._name(expression.func(*fixed)), *moving)
+        return expression.func(*(self(argument) for argument in expression.args))
+
+    def _varies(self, expression: sp.Expr) -> bool:
+        lane_names = {n for n in expression.free_symbols if str(n).endswith(("_floored", "_next"))}
+        return bool(expression.free_symbols & self.lane_symbols or lane_names)
+
+    def _name(self, value: sp.Expr) -> sp.Expr:
+        if value.is_Number or value.is_Symbol or (-value).is_Symbol:
+            return value
+        if value.could_extract_minus_sign():
+            return -self._name(-value)
+        return self._found.setdefault(value, sp.Symbol(f"c{len(self._found) + 1}", real=True))

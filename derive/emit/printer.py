@@ -1,0 +1,39 @@
+"""Expressions as Python text for generated kernels."""
+
+from __future__ import annotations
+
+import sympy as sp
+from sympy.printing.pycode import PythonCodePrinter
+
+from adasde.derive.functions import student_t_sign
+from adasde.derive.stability import expm1
+
+HELPERS = ("erf", "sign", "student_t_sign")
+"""Functions that generated code takes from `adasde.kernels.special`."""
+
+
+class KernelPrinter(PythonCodePrinter):
+    """Python with `math` for scalars and the vectorising functions of `adasde.kernels.special`."""
+
+    def __init__(self) -> None:
+        super().__init__({"fully_qualified_modules": True, "strict": True})
+
+    def _print_erf(self, expr: sp.Expr) -> str:
+        return f"erf({self._print(expr.args[0])})"
+
+    def _print_sign(self, expr: sp.Expr) -> str:
+        return f"sign({self._print(expr.args[0])})"
+
+    def _print_Max(self, expr: sp.Expr) -> str:
+        return f"max({', '.join(self._print(argument) for argument in sorted(expr.args, key=sp.count_ops))})"
+
+    def _print_student_t_sign(self, expr: student_t_sign) -> str:
+        return f"student_t_sign({', '.join(self._print(argument) for argument in expr.args)})"
+
+    def _print_expm1(self, expr: expm1) -> str:
+        return f"math.expm1({self._print(expr.args[0])})"
+
+
+def code(expression: sp.Expr) -> str:
+    """One expression as Python text."""
+    return KernelPrinter().doprint(expression)

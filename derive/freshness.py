@@ -1,0 +1,72 @@
+"""Whether the checked-in kernels are what the derivations give today."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from adasde.derive.emit.module import COMMAND, body_digest
+
+HEADER_LINES = 2
+_SYMPY = re.compile(r"(?<=  sympy )\S+(?=\n)")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One kernel file that is not what it should be: stale, hand-edited, missing or orphaned."""
+
+    path: Path
+    kind: str
+    remedy: str
+    diff: str
+
+
+def helpers_digest(files: Iterable[Path]) -> str:
+    """Digest of the hand-written files that compiled kernels inline; numba's cache does not watch them."""
+    text = b"".join(path.read_bytes() for path in sorted(files, key=lambda p: p.name))
+    return hashlib.sha256(text).hexdigest()[:12]
+
+
+def check(folder: Path, expected: Mapping[str, str]) -> list[Finding]:
+    """Compares the files in ``folder`` with the expected texts ({file name: text})."""
+    findings = [f for name, text in expected.items() if (f := _compare(folder / name, text)) is not None]
+    for path in sorted(folder.glob("*.py")):
+        if path.name not in expected and path.name != "__init__.py":
+            remedy = f"no rule generates it: delete it, or run `{COMMAND}`, which does"
+            findings.append(Finding(path, "orphaned", remedy, ""))
+    return findings
+
+
+def write(folder: Path, expected: Mapping[str, str]) -> list[Path]:
+    """Writes every file that differs, deletes orphans, and returns the paths touched."""
+    touched = [finding.path for finding in check(folder, expected)]
+    for path in touched:
+        if path.name in expected:
+            path.write_text(expected[path.name], encoding="utf-8")
+        else:
+            path.unlink()
+    return touched
+
+
+def _compare(path: Path, text: str) -> Finding | None:
+    if not path.exists():
+        return Finding(path, "missing", f"run `{COMMAND}`", "")
+    found = path.read_text(encoding="utf-8")
+    if _SYMPY.sub("", found, count=1) == _SYMPY.sub("", text, count=1):
+        return None
+    lines = difflib.unified_diff(found.splitlines(), text.splitlines(), f"{path.name} (file)", f"{path.name} (derived)", lineterm="")
+    diff = "\n".join(lines)
+    if _edited(found):
+        remedy = f"its body does not match its own digest: edit the rule instead, then run `{COMMAND}`"
+        return Finding(path, "hand-edited", remedy, diff)
+    return Finding(path, "stale", f"run `{COMMAND}`", diff)
+
+
+def _edited(text: str) -> bool:
+    head = "".join(text.splitlines(keepends=True)[:HEADER_LINES])
+    recorded = re.search(r"body (\w+)", head)
+    return recorded is None or recorded.group(1) != body_digest(text[len(head) :])

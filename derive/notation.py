@@ -1,0 +1,58 @@
+"""The symbols of every rule, derivation and generated kernel, with meaning and units.
+
+Time is t = eta k. ``s`` is the scale of the gradient noise in one coordinate: g = G + s Z. Everything here is per
+coordinate, because the rules act coordinate by coordinate and the noise is diagonal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sympy as sp
+
+x, m = sp.symbols("x m", real=True)
+v = sp.Symbol("v", nonnegative=True)
+t = sp.Symbol("t", positive=True)
+k = sp.Symbol("k", positive=True, integer=True)
+G = sp.Symbol("G", real=True)
+s = sp.Symbol("s", positive=True)
+Z = sp.Symbol("Z", real=True)
+g = sp.Symbol("g", real=True)
+eta = sp.Symbol("eta", positive=True)
+rho1, rho2 = sp.symbols("rho1 rho2", positive=True)
+beta1, beta2 = sp.symbols("beta1 beta2", positive=True)
+eps = sp.Symbol("eps", nonnegative=True)
+theta = sp.Symbol("theta", nonnegative=True)
+nu = sp.Symbol("nu", positive=True)
+Hb = sp.Symbol("Hb", real=True)
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a symbol stands for and in which units: [f] loss, [x] parameter, [t] = step size times steps."""
+
+    name: str
+    meaning: str
+    units: str
+
+
+MEANINGS: dict[sp.Symbol, Meaning] = {
+    x: Meaning("x", "parameter", "[x]"),
+    m: Meaning("m", "first-moment state", "[f]/[x]"),
+    v: Meaning("v", "second-moment state", "([f]/[x])^2"),
+    t: Meaning("t", "time, t = eta k before the step", "[t]"),
+    k: Meaning("k", "number of the step, from 1", "1"),
+    G: Meaning("G", "gradient of the loss in this coordinate", "[f]/[x]"),
+    s: Meaning("s", "scale of the gradient noise in this coordinate (per-sample scale / sqrt(batch))", "[f]/[x]"),
+    Z: Meaning("Z", "standard variable of the noise law", "1"),
+    g: Meaning("g", "stochastic gradient, g = G + s Z", "[f]/[x]"),
+    eta: Meaning("eta", "learning rate", "[t]"),
+    rho1: Meaning("rho1", "rate of the first moment, rho1 = (1 - beta1)/eta", "1/[t]"),
+    rho2: Meaning("rho2", "rate of the second moment, rho2 = (1 - beta2)/eta", "1/[t]"),
+    beta1: Meaning("beta1", "decay of the first moment", "1"),
+    beta2: Meaning("beta2", "decay of the second moment", "1"),
+    eps: Meaning("eps", "added to the root of the second moment", "[f]/[x]"),
+    theta: Meaning("theta", "decoupled weight decay", "1/[t]"),
+    nu: Meaning("nu", "degrees of freedom of the Student-t noise", "1"),
+    Hb: Meaning("Hb", "Hessian times the position drift (order two)", "[f]/[x]/[t]"),
+}

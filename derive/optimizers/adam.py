@@ -1,0 +1,16 @@
+"""Adam."""
+
+from sympy import sqrt
+
+from adasde.derive.notation import eta, g, k, m, v, x
+from adasde.derive.rule import decay, stabiliser, update_rule
+
+
+@update_rule(states=(x, m, v), nonnegative=(v,), dialect="torch", cite="kingma2015")
+def adam(beta1=decay(1, 0.9), beta2=decay(2, 0.999), eps=stabiliser()):
+    """Adam: both moments bias-corrected, eps after the correction."""
+    m_next = beta1 * m + (1 - beta1) * g
+    v_next = beta2 * v + (1 - beta2) * g**2
+    m_hat = m_next / (1 - beta1**k)
+    v_hat = v_next / (1 - beta2**k)
+    return {x: x - eta * m_hat / (sqrt(v_hat) + eps), m: m_next, v: v_next}

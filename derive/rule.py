@@ -1,0 +1,131 @@
+"""An optimizer, written once: its update rule.
+
+    @update_rule(states=(x, v), nonnegative=(v,), dialect="torch", cite="...")
+    def rmsprop(beta2=decay(2, 0.99, torch="alpha"), eps=stabiliser()):
+        \"\"\"RMSprop: one line of prose.\"\"\"
+        v_next = beta2*v + (1 - beta2)*g**2
+        return {x: x - eta*g/(sqrt(v_next) + eps), v: v_next}
+
+The arguments of the function are the hyperparameters; the body sees their symbols, the states, the stochastic
+gradient ``g``, the learning rate ``eta`` and the step number ``k`` (from 1).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import sympy as sp
+
+from adasde.derive import notation
+from adasde.derive.notation import eta, rho1, rho2
+
+
+@dataclass(frozen=True)
+class Hyperparameter:
+    """One hyperparameter of a rule.
+
+    rate    for a decay: the rate rho in decay = 1 - eta rho, which is what stays fixed as eta -> 0
+    large   the rate may grow like eta^-zeta, zeta < 1, so that products eta rho are kept whole in an expansion
+    """
+
+    name: str
+    symbol: sp.Symbol
+    meaning: str
+    domain: str
+    default: float
+    torch: str
+    aliases: tuple[str, ...] = ()
+    rate: sp.Symbol | None = None
+    large: bool = False
+
+    @property
+    def scaled(self) -> sp.Expr:
+        """The hyperparameter as a function of eta: ``1 - eta rho`` for a decay, itself otherwise."""
+        return self.symbol if self.rate is None else 1 - eta * self.rate
+
+
+LEARNING_RATE = Hyperparameter("lr", eta, "learning rate", "(0, inf)", 1e-3, "lr", ("eta",))
+
+
+def decay(moment: int, default: float, torch: str = "betas") -> Hyperparameter:
+    """The decay beta_i = 1 - eta rho_i of the first or second moment.
+
+    Only rho1 may be large: beta1 = 0.9 means 1 - beta1 = 0.1, which no expansion in eta should call small.
+    """
+    symbol, rate = ((notation.beta1, rho1), (notation.beta2, rho2))[moment - 1]
+    aliases = ("beta", "alpha") if torch == "alpha" else ()
+    meaning = notation.MEANINGS[symbol].meaning
+    return Hyperparameter(f"beta{moment}", symbol, meaning, "[0, 1)", default, torch, aliases, rate, large=moment == 1)
+
+
+def stabiliser(default: float = 1e-8) -> Hyperparameter:
+    """The eps of P = sqrt(v) + eps."""
+    return Hyperparameter("eps", notation.eps, notation.MEANINGS[notation.eps].meaning, "[0, inf)", default, "eps")
+
+
+def weight_decay(default: float = 1e-2) -> Hyperparameter:
+    """Decoupled weight decay theta: x <- (1 - eta theta) x before the step."""
+    meaning = notation.MEANINGS[notation.theta].meaning
+    return Hyperparameter("weight_decay", notation.theta, meaning, "[0, inf)", default, "weight_decay", ("theta",))
+
+
+@dataclass(frozen=True)
+class UpdateRule:
+    """A stochastic optimizer as its update rule.
+
+    states          symbols, the position x first
+    update          next value of each state, in the order of ``states``, as expressions in the states, g, k, eta
+                    and the hyperparameters
+    nonnegative     states that the rule keeps >= 0
+    dialect         whose convention this is: torch, optax or paper
+    """
+
+    name: str
+    title: str
+    states: tuple[sp.Symbol, ...]
+    update: tuple[sp.Expr, ...]
+    hyperparameters: tuple[Hyperparameter, ...]
+    nonnegative: tuple[sp.Symbol, ...]
+    dialect: str
+    cite: str
+    source: str = field(compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.states or self.states[0] != notation.x:
+            raise ValueError(f"{self.name}: states must start with the position x, not {self.states}")
+        allowed = {*self.states, notation.g, notation.k, *(h.symbol for h in self.hyperparameters)}
+        for state, expression in zip(self.states, self.update, strict=True):
+            unknown = expression.free_symbols - allowed
+            if unknown:
+                names = ", ".join(sorted(map(str, unknown)))
+                raise ValueError(f"{self.name}: the update of {state} uses {names}, which is no state or hyperparameter")
+
+
+def update_rule(
+    *, states: tuple[sp.Symbol, ...], nonnegative: tuple[sp.Symbol, ...] = (), dialect: str, cite: str
+) -> Callable[[Callable[..., dict[sp.Symbol, sp.Expr]]], UpdateRule]:
+    """Decorator: turns a function that returns {state: next value} into an `UpdateRule`."""
+
+    def build(function: Callable[..., dict[sp.Symbol, sp.Expr]]) -> UpdateRule:
+        arguments = {name: p.default for name, p in inspect.signature(function).parameters.items()}
+        for name, hyperparameter in arguments.items():
+            if not isinstance(hyperparameter, Hyperparameter):
+                raise TypeError(f"{function.__name__}: argument {name} needs a Hyperparameter as its default")
+        update = function(**{name: h.symbol for name, h in arguments.items()})
+        if set(update) != set(states):
+            raise ValueError(f"{function.__name__}: update gives {set(update)}, but the states are {set(states)}")
+        return UpdateRule(
+            name=function.__name__,
+            title=(function.__doc__ or function.__name__).strip().splitlines()[0].rstrip("."),
+            states=states,
+            update=tuple(sp.sympify(update[state]) for state in states),
+            hyperparameters=(LEARNING_RATE, *arguments.values()),
+            nonnegative=nonnegative,
+            dialect=dialect,
+            cite=cite,
+            source=f"derive/optimizers/{function.__name__}.py",
+        )
+
+    return build

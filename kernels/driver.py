@@ -1,0 +1,234 @@
+"""The one CPU driver: noise, gradient and step over blocks of lanes, with moments on the fly.
+
+It serves every model and every loss, which reach it as typed function pointers. A *leaf* is a run of consecutive
+paths; it is worked through in blocks of lanes that stay in the cache, and ends as (count, mean, M2) per saved time.
+Path j draws the same numbers whatever leaf, block or thread it lands in.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import float64, int64, njit, types
+
+from adasde.kernels.lanes import FIELD, LANE_STACK, LANES, SCALARS, STEP, VALUE, field_kernel
+from adasde.kernels.normals import fill_normals, fill_pairs, fill_student_t
+
+GAUSSIAN, STUDENT_T = 0, 1
+DIVERGED = 1e75
+"""A path with a coordinate beyond this, or a loss that is not finite, counts as diverged from then on."""
+
+_NOISE_ROWS = 16
+_BRIDGE_STREAM = 8
+_PLAN = types.UniTuple(int64, 6)
+"""(start, steps, substeps, noises, law, seed): steps of the optimizer before the model takes over, steps in all, model
+steps per optimizer step, draws per coordinate of the model, law code, seed."""
+
+
+@field_kernel
+def constant_scale(x, s, data):
+    """A noise scale that does not depend on x: leaves ``s`` as it was filled."""
+
+
+@njit(types.void(LANE_STACK, int64, int64, int64, types.boolean, _PLAN, float64), cache=True, nogil=True, error_model="numpy")
+def fill_noise(noise, d, chunk, first_path, algorithm, plan, nu):
+    """Draws for the optimizer steps ``chunk * S ... chunk * S + S - 1``; noise is (S * m, d, L), m layers per step.
+
+    Coordinate i of step k owns number k d + i of its path in each stream, so that the optimizer and an SDE share
+    their draws: Z is the first Brownian motion's increment, or coupled with it for Student-t noise.
+    """
+    _, _, _, noises, law, seed = plan
+    layers = 1 if algorithm else noises
+    steps = noise.shape[0] // layers
+    lanes = noise.shape[2]
+    rows = steps * d
+    first = chunk * rows
+    if law == GAUSSIAN and layers == 1:
+        fill_normals(noise.reshape(rows, lanes), first_path, first, 0, seed)
+        return
+    draws = np.empty((rows, lanes))
+    partner = np.empty((rows, lanes))
+    for c in range(layers):
+        if law == GAUSSIAN or c > 1:
+            fill_normals(draws, first_path, first, c, seed)
+        elif algorithm:
+            fill_student_t(draws, first_path, first, seed, 0, nu)
+        elif c == 0:
+            fill_pairs(draws, partner, first_path, first, seed, 0)
+        else:
+            draws[:] = partner
+        for f in range(steps):
+            noise[f * layers + c] = draws[f * d : (f + 1) * d]
+
+
+@njit(types.void(LANE_STACK, LANE_STACK, int64, int64, int64), cache=True, nogil=True, error_model="numpy")
+def fill_bridge(fine, coarse, k, first_path, seed):
+    """Splits the draws of optimizer step k, coarse (m, d, L), over its r substeps, fine (r * m, d, L).
+
+    z_j = w_j - mean(w) + coarse / sqrt(r) with fresh normals w: independent standard normals whose increments add up
+    to the coarse one, so that every step size follows the same Brownian path.
+    """
+    noises, d, lanes = coarse.shape
+    substeps = fine.shape[0] // noises
+    rows = (substeps * d + 3) // 4 * 4
+    draws = np.empty((rows, lanes))
+    for c in range(noises):
+        fill_normals(draws, first_path, k * rows, _BRIDGE_STREAM + c, seed)
+        for i in range(d):
+            for l in range(lanes):
+                total = 0.0
+                for j in range(substeps):
+                    total += draws[j * d + i, l]
+                shift = coarse[c, i, l] / math.sqrt(substeps) - total / substeps
+                for j in range(substeps):
+                    fine[j * noises + c, i, l] = draws[j * d + i, l] + shift
+
+
+@njit(
+    types.void(types.FunctionType(FIELD), types.FunctionType(FIELD), LANES, LANES, LANES, SCALARS, float64),
+    nogil=True,
+    error_model="numpy",
+)
+def _fields(gradient, scale, x, g, s, data, scale_factor):
+    gradient(x, g, data)
+    if scale_factor > 0:
+        scale(x, s, data)
+        for i in range(s.shape[0]):
+            for j in range(s.shape[1]):
+                s[i, j] *= scale_factor
+
+
+@njit(int64(int64), cache=True, error_model="numpy")
+def _steps_per_chunk(d):
+    """Steps whose draws are made together: whole generator blocks of four numbers, about `_NOISE_ROWS` rows."""
+    whole = 4 // math.gcd(d, 4)
+    return whole * max(1, _NOISE_ROWS // (whole * d))
+
+
+@njit(
+    types.void(
+        types.FunctionType(STEP),
+        types.FunctionType(STEP),
+        types.FunctionType(FIELD),
+        types.FunctionType(FIELD),
+        types.FunctionType(VALUE),
+        SCALARS,
+        SCALARS,
+        float64,
+        LANE_STACK,
+        LANES,
+        int64[::1],
+        LANE_STACK,
+        LANES,
+        int64,
+        _PLAN,
+        float64,
+    ),
+    cache=True,
+    nogil=True,
+    error_model="numpy",
+)
+def run_block(
+    algorithm, model, gradient, scale, value, data, p, scale_factor, state, s, saves, xs, losses, first_path, plan, nu
+):
+    """Runs one block of lanes in place and stores x (T, d, L) and f(x) (T, L) after the steps in ``saves``.
+
+    state (n, d, L) and s (d, L) hold the start; scale_factor > 0 asks for s = scale_factor * scale(x) at every step.
+    """
+    start, steps, substeps, noises, _, seed = plan
+    n, d, lanes = state.shape
+    per_chunk = _steps_per_chunk(d)
+    noise_algorithm = np.empty((per_chunk, d, lanes))
+    noise_model = np.empty((per_chunk * noises, d, lanes))
+    fine = np.empty((substeps * noises, d, lanes))
+    g = np.empty((d, lanes))
+    eta = p[0]
+    dt = eta / substeps
+    saved = 0
+    for k in range(steps + 1):
+        if saved < saves.size and saves[saved] == k:
+            xs[saved] = state[0]
+            value(state[0], losses[saved], data)
+            saved += 1
+        if k == steps:
+            break
+        place = k % per_chunk
+        if k < start:
+            if place == 0:
+                fill_noise(noise_algorithm, d, k // per_chunk, first_path, True, plan, nu)
+            _fields(gradient, scale, state[0], g, s, data, scale_factor)
+            algorithm(state, g, s, noise_algorithm[place : place + 1], p, k + 1, eta * k, eta)
+            continue
+        if place == 0 or k == start:
+            fill_noise(noise_model, d, k // per_chunk, first_path, False, plan, nu)
+        coarse = noise_model[place * noises : (place + 1) * noises]
+        if substeps > 1:
+            fill_bridge(fine, coarse, k, first_path, seed)
+        for part in range(substeps):
+            _fields(gradient, scale, state[0], g, s, data, scale_factor)
+            draws = coarse if substeps == 1 else fine[part * noises : (part + 1) * noises]
+            model(state, g, s, draws, p, k + 1, eta * k + dt * part, dt)
+
+
+@njit(float64(SCALARS, types.boolean[::1], int64), cache=True, nogil=True, error_model="numpy")
+def _mean(a, alive, count):
+    total = 0.0
+    for j in range(a.size):
+        if alive[j]:
+            total += a[j]
+    return total / count
+
+
+@njit(float64(SCALARS, SCALARS, float64, float64, types.boolean[::1]), cache=True, nogil=True, error_model="numpy")
+def _comoment(a, b, mean_a, mean_b, alive):
+    total = 0.0
+    for j in range(a.size):
+        if alive[j]:
+            total += (a[j] - mean_a) * (b[j] - mean_b)
+    return total
+
+
+@njit(
+    types.void(LANE_STACK, LANES, types.boolean[::1], int64[::1], LANES, LANE_STACK, LANES, int64[::1]),
+    cache=True,
+    nogil=True,
+    error_model="numpy",
+)
+def add_block(xs, losses, alive, count, mean, m2, loss_moments, diverged):
+    """Merges one block into the leaf's moments (Chan): count (T,), mean (T, d), m2 (T, d, d or 1), loss (T, 2).
+
+    m2's last axis has length d for the full matrix of centred second moments and 1 for its diagonal. Lanes that have
+    diverged by a saved time are counted in ``diverged`` and left out, there and at later times.
+    """
+    times, d, lanes = xs.shape
+    full = m2.shape[2] == d
+    centre = np.empty(d)
+    delta = np.empty(d)
+    for k in range(times):
+        fresh = 0
+        for j in range(lanes):
+            if alive[j]:
+                alive[j] = math.isfinite(losses[k, j])
+                for i in range(d):
+                    alive[j] = alive[j] and abs(xs[k, i, j]) <= DIVERGED
+            fresh += alive[j]
+        diverged[k] += lanes - fresh
+        if fresh == 0:
+            continue
+        total = count[k] + fresh
+        weight = count[k] * fresh / total
+        for i in range(d):
+            centre[i] = _mean(xs[k, i], alive, fresh)
+            delta[i] = centre[i] - mean[k, i]
+        for i in range(d):
+            for l in range(m2.shape[2]):
+                other = l if full else i
+                block = _comoment(xs[k, i], xs[k, other], centre[i], centre[other], alive)
+                m2[k, i, l] += block + delta[i] * delta[other] * weight
+            mean[k, i] += delta[i] * fresh / total
+        loss = _mean(losses[k], alive, fresh)
+        shift = loss - loss_moments[k, 0]
+        loss_moments[k, 1] += _comoment(losses[k], losses[k], loss, loss, alive) + shift * shift * weight
+        loss_moments[k, 0] += shift * fresh / total
+        count[k] = total

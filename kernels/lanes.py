@@ -1,0 +1,90 @@
+"""Signatures of the functions that a kernel driver calls, and the decorators that compile them.
+
+Everything a kernel touches is laid out in *lanes*: an array ``(d, L)`` holds coordinate ``i`` of path ``j`` at
+``[i, j]``, so that the innermost loop runs over independent paths and vectorises. A network's flat parameter
+vector is the same thing with ``d = 1`` and one lane per parameter.
+
+The signatures are explicit because a driver takes these functions as typed pointers: that is what lets numba find
+the compiled driver in its disk cache in the next process, and lets a new loss or optimizer recompile nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from numba import float64, int64, njit, types
+
+SCALARS = float64[::1]
+LANES = float64[:, ::1]
+LANE_STACK = float64[:, :, ::1]
+
+VALUE = types.void(LANES, SCALARS, SCALARS)
+"""``value(x, f, data)``: writes the loss of lane j to ``f[j]``; x is (d, L), f is (L,)."""
+
+FIELD = types.void(LANES, LANES, SCALARS)
+"""``field(x, out, data)``: writes a vector per lane to ``out`` (d, L): a gradient, or a per-sample noise scale."""
+
+HESSIAN_VECTOR = types.void(LANES, LANES, LANES, SCALARS)
+"""``hessian_vector(x, u, out, data)``: writes Hess f(x) u per lane to ``out``; all three arrays are (d, L)."""
+
+STEP = types.void(LANE_STACK, LANES, LANES, LANE_STACK, SCALARS, int64, float64, float64)
+"""``step(state, gradient, scale, noise, p, k, t, dt)``: advances the lanes in place by one step.
+
+state (n, d, L): the rule's states, position first; gradient (d, L): at the position; scale (d, L): noise scale s;
+noise (m, d, L): standard draws, one layer per Brownian motion (for an algorithm: the noise itself); p: the parameter
+array of the optimizer's module; k: number of this step, from 1; t: time before the step; dt: time step.
+"""
+
+
+def _compiled(signature: Any) -> Callable[[Callable[..., None]], Any]:
+    return njit(signature, cache=True, nogil=True, error_model="numpy")
+
+
+value_kernel = _compiled(VALUE)
+field_kernel = _compiled(FIELD)
+hessian_vector_kernel = _compiled(HESSIAN_VECTOR)
+
+
+@dataclass(frozen=True)
+class Hyperparameter:
+    """One hyperparameter as the runners see it: default, domain as an interval, meaning, torch's name, aliases."""
+
+    name: str
+    default: float
+    domain: str
+    meaning: str
+    torch: str
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(eq=False)
+class StepKernel:
+    """A generated step, compiled when it is first asked for and cached on disk.
+
+    Called like a function it runs the plain Python body, which is how the checks read it; ``compiled`` is the numba
+    dispatcher with signature `STEP`.
+
+    noises    how many standard draws it takes per coordinate
+    moments   order of the noise moment that must exist for the model to exist
+    singular  the model must start from a state after some real steps of the optimizer
+    """
+
+    body: Callable[..., None]
+    noises: int
+    moments: int
+    singular: bool
+
+    def __call__(self, *arguments: Any) -> None:
+        self.body(*arguments)
+
+    @cached_property
+    def compiled(self) -> Any:
+        return _compiled(STEP)(self.body)
+
+
+def step_kernel(*, noises: int, moments: int, singular: bool) -> Callable[[Callable[..., None]], StepKernel]:
+    """Decorator of generated steps."""
+    return lambda body: StepKernel(body, noises, moments, singular)

@@ -1,0 +1,139 @@
+"""A published SDE, held against the derivation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import sympy as sp
+
+from adasde.derive.expansion import derive
+from adasde.derive.model import SDE, Named
+from adasde.derive.noise import Law
+from adasde.derive.notation import G, rho1, rho2, s, t, v
+from adasde.derive.rule import UpdateRule
+
+P = sp.Symbol("P", positive=True)
+gamma1, gamma2 = sp.symbols("gamma1 gamma2", positive=True)
+mu = sp.Symbol("mu", real=True)
+BIAS: Named = ((gamma1, 1 - sp.exp(-rho1 * t)), (gamma2, 1 - sp.exp(-rho2 * t)))
+"""The bias factors gamma_i(t) = 1 - e^(-rho_i t) as papers print them."""
+
+PROVENANCE = ("confirmed", "reconstructed", "recalled and checked", "recalled")
+"""confirmed: read in a public source that quotes it, with its number; reconstructed: re-derived and checked
+numerically, not read in print; recalled and checked: from memory, checked numerically; recalled: unchecked."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One published SDE statement.
+
+    statement   its number in the paper, or "" where the number was not confirmed
+    equations   law -> the printed equations as an `SDE`
+    found       law -> what comes out of published - derived: (drift, covariance) as in `difference`; recorded here
+                so that a test can expect exactly this
+    remark      the finding in words
+    """
+
+    paper: str
+    optimizer: str
+    statement: str
+    provenance: str
+    equations: Callable[[Law], SDE]
+    found: Callable[[Law], tuple[sp.Matrix, sp.Matrix]]
+    remark: str
+
+    def __post_init__(self) -> None:
+        if self.provenance not in PROVENANCE:
+            raise ValueError(f"{self.paper} {self.optimizer}: provenance {self.provenance!r} is not in {PROVENANCE}")
+
+    @property
+    def title(self) -> str:
+        number = f" {self.statement}" if self.statement else ""
+        return f"{self.paper}{number} ({self.provenance})"
+
+
+def variance(law: Law) -> sp.Expr:
+    """Sigma in one coordinate: the variance of s Z."""
+    return law.moment(2) * s**2
+
+
+def printed_sde(
+    paper: str,
+    optimizer: str,
+    law: Law,
+    states: tuple[sp.Symbol, ...],
+    drift: list[sp.Expr],
+    noise: list[sp.Expr],
+    named: Named,
+    provenance: str,
+    moments: int = 2,
+) -> SDE:
+    """An `SDE` with one Brownian motion per coordinate, as this literature prints them."""
+    return SDE(
+        optimizer=optimizer,
+        model=paper,
+        law=law,
+        states=states,
+        nonnegative=tuple(y for y in states if y == v),
+        drift=sp.ImmutableDenseMatrix(drift),
+        diffusion=sp.ImmutableDenseMatrix(noise),
+        named=named,
+        inputs=(G, s),
+        weak_order=1,
+        assumptions=("diagonal Sigma", "beta_i = 1 - eta rho_i", "t = eta k"),
+        dropped=(),
+        provenance=provenance,
+        singular=len(states) > 1,
+        moments=moments,
+    )
+
+
+@dataclass(frozen=True)
+class Difference:
+    """published - derived: drift (n x 1) and covariance (n x n), simplified."""
+
+    drift: sp.Matrix
+    covariance: sp.Matrix
+
+    @property
+    def zero(self) -> bool:
+        return self.drift.is_zero_matrix is True and self.covariance.is_zero_matrix is True
+
+    def equals(self, drift: sp.Matrix, covariance: sp.Matrix) -> bool:
+        """Whether both parts equal the given ones, symbolically."""
+        pairs = [*zip(self.drift, drift, strict=True), *zip(self.covariance, covariance, strict=True)]
+        return all(_simplified(a - b) == 0 for a, b in pairs)
+
+
+def difference(published: SDE, derived: SDE) -> Difference:
+    """published - derived; both must have the same states and noise law.
+
+    Names that both define alike (gamma1, gamma2, mu) stay; all others (P) are written out.
+    """
+    if published.states != derived.states or published.law != derived.law:
+        raise ValueError(f"{published.optimizer}: the two SDEs differ in their states or noise law")
+    shared = {name for name, value in published.named if (name, value) in derived.named}
+
+    def gap(a: sp.Matrix, b: sp.Matrix) -> sp.Matrix:
+        written_out = _write_out(a, published, shared) - _write_out(b, derived, shared)
+        return sp.Matrix(written_out.applyfunc(_simplified))
+
+    return Difference(gap(published.drift, derived.drift), gap(published.covariance, derived.covariance))
+
+
+def _write_out(matrix: sp.Matrix, sde: SDE, kept: set[sp.Symbol]) -> sp.Matrix:
+    for name, value in reversed(sde.named):
+        if name not in kept:
+            matrix = matrix.subs(name, value)
+    return matrix
+
+
+def compare(claim: Claim, rule: UpdateRule, law: Law) -> tuple[Difference, bool]:
+    """The difference of a claim from the derivation, and whether it is the recorded one."""
+    found = difference(claim.equations(law), derive(rule, law).sde)
+    return found, found.equals(*claim.found(law))
+
+
+def _simplified(expression: sp.Expr) -> sp.Expr:
+    return sp.factor(sp.simplify(expression))

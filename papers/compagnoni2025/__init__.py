@@ -1,0 +1,8 @@
+"""Compagnoni et al. 2025, "Adaptive Methods through the Lens of SDEs" (arXiv 2411.15958, ICLR 2025).
+
+The SDE statements, restated in our own symbols. Rows tagged "reconstructed" were not read in print.
+"""
+
+from adasde.papers.compagnoni2025.claims import CITATION, CLAIMS
+
+__all__ = ["CITATION", "CLAIMS"]
