@@ -31,6 +31,13 @@ class Moments:
         counts = np.zeros((2, times), dtype=np.int64)
         return cls(counts[0], counts[1].copy(), np.zeros((times, dimension)), m2, np.zeros((times, 2)))
 
+    def add(self, xs: Array, losses: Array) -> None:
+        """Adds a block of paths in place: xs (T, d, L), losses (T, L). Diverged paths are counted and left out."""
+        from adasde.kernels.driver import add_block
+
+        alive = np.ones(losses.shape[1], dtype=np.bool_)
+        add_block(xs, losses, alive, self.count, self.mean, self.m2, self.loss, self.diverged)
+
     def merged(self, other: Moments) -> Moments:
         """Chan's formula; merging in a fixed order gives the same bytes."""
         total = self.count + other.count

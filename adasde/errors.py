@@ -23,17 +23,18 @@ class InvalidParameter(ValueError):
 
 
 class UnknownName(InvalidParameter):
-    """A name that is not registered; the message gives the nearest match and all choices."""
+    """A name that is not registered; the message gives all choices, and the nearest or a better remedy."""
 
-    def __init__(self, kind: str, name: str, choices: Iterable[str]):
+    def __init__(self, kind: str, name: str, choices: Iterable[str], better: str = ""):
         known = sorted(choices)
-        near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
-        remedy = f"did you mean {near[0]!r}?" if near else "choose one of these"
-        super().__init__(kind, repr(name), "{" + ", ".join(known) + "}", remedy)
-        self.kind, self.name, self.choices = kind, name, known
+        near = difflib.get_close_matches(str(name).lower(), known, n=1, cutoff=0.5)
+        otherwise = "choose one of these" if known else "leave it out, there is none"
+        remedy = f"did you mean {near[0]!r}?" if near else otherwise
+        super().__init__(kind, repr(name), "{" + ", ".join(known) + "}", better or remedy)
+        self.kind, self.name, self.choices, self.better = kind, name, known, better
 
     def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.kind, self.name, self.choices)
+        return type(self), (self.kind, self.name, self.choices, self.better)
 
 
 class NoModel(InvalidParameter):

@@ -1,4 +1,4 @@
-"""The noise of the stochastic gradient as the runners see it: a law and a per-sample scale, divided by sqrt(batch)."""
+"""The noise of the stochastic gradient: a law and a per-sample scale, which is divided by sqrt(batch)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from adasde.errors import InvalidParameter, UnknownName
-from adasde.optimizers import checked
+from adasde.optimizers import checked, counted, spelled
 
 LAWS = ("gaussian", "student-t")
 DATA = "data"
@@ -19,10 +19,10 @@ DATA = "data"
 class Noise:
     """g = G + s Z with Z of the given law and s = scale / sqrt(batch), per coordinate.
 
-    law    ``gaussian`` (scale is the per-sample standard deviation) or ``student-t`` (scale parameter, nu degrees of
-           freedom; the standard deviation is scale sqrt(nu/(nu - 2)) and exists for nu > 2 only)
-    scale  per-sample scale: one number for all coordinates, one per coordinate, or None for the standard deviation of
-           the loss's own per-sample gradients at the current point
+    law    ``gaussian`` (scale is the per-sample standard deviation) or ``student-t`` (scale parameter, nu
+           degrees of freedom; the standard deviation is scale sqrt(nu/(nu - 2)) and exists for nu > 2 only)
+    scale  per-sample scale: one number for all coordinates, one per coordinate, or None for the standard
+           deviation of the loss's own per-sample gradients at the current point
     batch  batch size B >= 1
     """
 
@@ -38,8 +38,7 @@ class Noise:
             checked("noise scale sigma", value, "[0, inf)")
         if self.law == "student-t":
             checked("student-t: nu", self.nu, "(0, inf)")
-        if int(self.batch) != self.batch or self.batch < 1:
-            raise InvalidParameter("batch", self.batch, "{1, 2, 3, ...}", "give the number of samples per step")
+        counted("batch", self.batch, "give the number of samples per step")
 
     def scales(self, dimension: int) -> NDArray[np.float64]:
         """s per coordinate, shape (d,); zeros where the loss supplies them at run time."""
@@ -47,14 +46,16 @@ class Noise:
             return np.zeros(dimension)
         if len(self.scale) not in (1, dimension):
             domain = f"{{1, {dimension}}}"
-            raise InvalidParameter("number of noise scales", len(self.scale), domain, "give one, or one per coordinate")
+            raise InvalidParameter(
+                "number of noise scales", len(self.scale), domain, "give one, or one per coordinate"
+            )
         return np.broadcast_to(np.array(self.scale, dtype=np.float64), dimension) / math.sqrt(self.batch)
 
     @property
     def name(self) -> str:
         """How the command line spells it."""
-        scale = DATA if self.scale is None else ",".join(f"{value:g}" for value in self.scale)
-        return f"{self.law}:{self.nu:g}:{scale}" if self.law == "student-t" else f"{self.law}:{scale}"
+        scale = DATA if self.scale is None else ",".join(spelled(value) for value in self.scale)
+        return f"{self.law}:{spelled(self.nu)}:{scale}" if self.law == "student-t" else f"{self.law}:{scale}"
 
 
 def gaussian(scale: ArrayLike | None, batch: int = 1) -> Noise:
@@ -64,7 +65,7 @@ def gaussian(scale: ArrayLike | None, batch: int = 1) -> Noise:
 
 def student_t(nu: float, scale: ArrayLike, batch: int = 1) -> Noise:
     """Student-t noise with nu degrees of freedom and scale parameter ``scale``."""
-    return Noise("student-t", _tuple(scale), nu=float(nu), batch=batch)
+    return Noise("student-t", _tuple(scale), nu=checked("student-t: nu", nu, "(0, inf)"), batch=batch)
 
 
 def parse_noise(text: str, batch: int = 1) -> Noise:
@@ -75,10 +76,12 @@ def parse_noise(text: str, batch: int = 1) -> Noise:
     wanted = 2 if law == "student-t" else 1
     form = "student-t:NU:S" if law == "student-t" else "gaussian:S"
     if len(fields) != wanted or not all(fields):
-        raise InvalidParameter("noise", repr(text), f"the form {form}", "S is one scale, a comma list, or `data`")
+        raise InvalidParameter(
+            "noise", repr(text), f"the form {form}", "S is one scale, a comma list, or `data`"
+        )
     nu = _number("student-t: nu", fields[0]) if law == "student-t" else math.inf
-    scale = None if fields[-1] == DATA else tuple(_number("noise scale sigma", part) for part in fields[-1].split(","))
-    return Noise(law, scale, nu, batch)
+    numbers = (_number("noise scale sigma", part) for part in fields[-1].split(","))
+    return Noise(law, None if fields[-1] == DATA else tuple(numbers), nu, batch)
 
 
 def _number(parameter: str, text: str) -> float:
@@ -89,4 +92,11 @@ def _number(parameter: str, text: str) -> float:
 
 
 def _tuple(scale: ArrayLike | None) -> tuple[float, ...] | None:
-    return None if scale is None else tuple(float(value) for value in np.atleast_1d(np.asarray(scale, dtype=np.float64)))
+    """One scale, or a vector of scales, as a tuple."""
+    if scale is None:
+        return None
+    try:
+        return tuple(float(value) for value in np.atleast_1d(np.asarray(scale, dtype=np.float64)))
+    except (TypeError, ValueError):
+        remedy = "give one number, or one per coordinate"
+        raise InvalidParameter("noise scale sigma", repr(scale), "the numbers and vectors", remedy) from None

@@ -37,16 +37,22 @@ def hyperparameters(optimizer: str, given: Mapping[str, float]) -> dict[str, flo
     """The given values by canonical name, the rest at their defaults, all checked against their domains.
 
     ``beta2`` may also be given as ``beta`` or ``alpha`` where the optimizer has only that decay. Raises
-    `InvalidParameter` for a value outside its domain and `UnknownName` for a name the optimizer does not have.
+    `InvalidParameter` for a value outside its domain and `UnknownName` for a name that the optimizer lacks.
     """
     known = kernels(optimizer).HYPERPARAMETERS
-    canonical = {alias: h.name for h in known for alias in (h.name, *h.aliases)}
+    owner = {alias: h for h in known for alias in (h.name, *h.aliases)}
     values = {h.name: h.default for h in known}
     for name, value in given.items():
-        if name not in canonical:
-            raise UnknownName(f"{optimizer}: hyperparameter", name, canonical)
-        values[canonical[name]] = checked(f"{optimizer}: {name}", value, {h.name: h.domain for h in known}[canonical[name]])
+        if name not in owner:
+            others = ", ".join(_having(name))
+            better = f"it belongs to {others}" if others else ""
+            raise UnknownName(f"{optimizer}: hyperparameter", name, values, better)
+        values[owner[name].name] = checked(f"{optimizer}: {name}", value, owner[name].domain)
     return values
+
+
+def _having(hyperparameter: str) -> list[str]:
+    return [name for name in names() if any(h.name == hyperparameter for h in kernels(name).HYPERPARAMETERS)]
 
 
 def parameter_array(optimizer: str, values: Mapping[str, float], nu: float = math.inf) -> NDArray[np.float64]:
@@ -56,8 +62,8 @@ def parameter_array(optimizer: str, values: Mapping[str, float], nu: float = mat
 
 
 def checked(parameter: str, value: Any, domain: str) -> float:
-    """``value`` as a float if it lies in an interval such as ``[0, 1)``; raises `InvalidParameter` otherwise."""
-    low, high = (math.inf * (-1) ** end.startswith("-") if "inf" in end else float(end) for end in domain[1:-1].split(", "))
+    """``value`` as a float if it lies in an interval such as ``[0, 1)``, else `InvalidParameter`."""
+    low, high = (float(end) for end in domain[1:-1].split(", "))
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -65,5 +71,22 @@ def checked(parameter: str, value: Any, domain: str) -> float:
     above = number > low or (domain[0] == "[" and number == low)
     below = number < high or (domain[-1] == "]" and number == high)
     if not (above and below and math.isfinite(number)):
-        raise InvalidParameter(parameter, value, domain, "choose a value inside")
+        raise InvalidParameter(parameter, value, domain, "choose a finite number inside")
     return number
+
+
+def counted(parameter: str, value: Any, remedy: str) -> int:
+    """``value`` as an int if it is a whole number of at least one, else `InvalidParameter`."""
+    try:
+        whole = not isinstance(value, bool) and int(value) == value and value >= 1
+    except (TypeError, ValueError, OverflowError):
+        whole = False
+    if not whole:
+        raise InvalidParameter(parameter, value, "{1, 2, 3, ...}", remedy)
+    return int(value)
+
+
+def spelled(value: float) -> str:
+    """The shortest decimal that reads back as ``value``: 1, 0.5, 1e-08."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(float(value))

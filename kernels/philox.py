@@ -6,12 +6,14 @@ alone. Results therefore do not depend on how paths are dealt out to threads, pr
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 from numba import njit, types, uint64
 
 Word = np.uint64
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 _WORD = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
@@ -20,9 +22,18 @@ _WEYL = (np.uint64(0x9E3779B9), np.uint64(0xBB67AE85))
 _STREAM = np.uint64(24)
 
 
-def inlined(*signature: Any) -> Any:
-    """Compile a scalar function that disappears into the loop over lanes that calls it, and so vectorises."""
-    return njit(*signature, cache=True, error_model="numpy", forceinline=True)
+def inlined(*signature: Any) -> Callable[[Function], Function]:
+    """Compiles a scalar function that is to vanish into the loop over lanes that calls it, and vectorise."""
+    decorator: Callable[[Function], Function] = njit(
+        *signature, cache=True, error_model="numpy", forceinline=True
+    )
+    return decorator
+
+
+def compiled(*signature: Any) -> Callable[[Function], Function]:
+    """Compiles a function that runs loops over lanes, or one too long to go into them."""
+    decorator: Callable[[Function], Function] = njit(*signature, cache=True, nogil=True, error_model="numpy")
+    return decorator
 
 
 @inlined(types.UniTuple(uint64, 4)(uint64, uint64, uint64, uint64, uint64, uint64))
@@ -30,8 +41,8 @@ def philox(c0: Word, c1: Word, c2: Word, c3: Word, k0: Word, k1: Word) -> tuple[
     """Four random 32-bit words from a counter (c0, c1, c2, c3) and a key (k0, k1), each held in a uint64.
 
     Ten rounds of (c0, c1, c2, c3) <- (hi(M1 c2) ^ c1 ^ k0, lo(M1 c2), hi(M0 c0) ^ c3 ^ k1, lo(M0 c0)),
-    between which the key grows by the Weyl constants. Held in a uint64, because 32 x 32 -> 64 bits is then one
-    vector multiplication.
+    between which the key grows by the Weyl constants. In a uint64, 32 x 32 -> 64 bits is one vector
+    multiplication.
     """
     for _ in range(10):
         first, second = _MULTIPLIER[0] * c0, _MULTIPLIER[1] * c2

@@ -7,14 +7,16 @@ The C library's functions stop vectorisation and differ in the last bit between 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TypeVar
 
 import llvmlite.ir as ir
 import numpy as np
-from numba import float32, float64, int32, int64, njit
+from numba import float32, float64, int32, int64
 from numba.extending import intrinsic
 
-from adasde.kernels.philox import inlined
+from adasde.kernels.philox import compiled, inlined
+
+Real = TypeVar("Real", float, np.float32)
 
 # fmt: off
 ERF_P = (
@@ -48,9 +50,8 @@ ERF_END = 5.6
 
 _ROOT_HALF = np.int64(0x3FE6A09E667F3BCD)
 _MANTISSA = np.int64(0x000FFFFFFFFFFFFF)
-_MANTISSA_OF_2_52 = np.int64(0x4330000000000000)
-_TWO_52 = 4503599627370496.0
-_ROUND = 6755399441055744.0
+_BITS_OF_2_52 = np.int64(0x4330000000000000)
+_ROUND = 1.5 * 2.0**52
 _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 """The high part of ln 2 has 21 trailing zero bits: its product with an exponent is exact."""
 
@@ -59,15 +60,17 @@ _ROOT_PI = math.sqrt(math.pi)
 _FINITE_SUM_UP_TO = 100.0
 
 
-@intrinsic
+@intrinsic  # type: ignore[untyped-decorator]
 def bits_of(typing_context: Any, x: Any) -> Any:
     """The bits of a float as a signed integer of the same width."""
+    if x not in (float32, float64):
+        return None
     integer = int32 if x == float32 else int64
     width = ir.IntType(integer.bitwidth)
     return integer(x), lambda context, builder, signature, arguments: builder.bitcast(arguments[0], width)
 
 
-@intrinsic
+@intrinsic  # type: ignore[untyped-decorator]
 def float_of(typing_context: Any, i: Any) -> Any:
     """The float of the same width with these bits."""
     single = i == int32
@@ -77,8 +80,8 @@ def float_of(typing_context: Any, i: Any) -> Any:
 
 
 @inlined()
-def polynomial(u: float, c: tuple[float, ...]) -> float:
-    """sum_k c[k] u^k for a tuple c of at least two numbers: even and odd powers, each by Horner's rule in u^2.
+def polynomial(u: Real, c: tuple[Real, ...]) -> Real:
+    """sum_k c[k] u^k for a tuple c of two or more numbers: even and odd powers, each by Horner's rule in u^2.
 
     Two chains, because with one a loop waits for its own results (a quarter slower).
     """
@@ -99,10 +102,10 @@ def log(x: float) -> float:
     x = 2^e m with m in [sqrt(1/2), sqrt 2); with f = m - 1, s = f/(2 + f), z = s^2:
     ln m = 2 atanh s = f - s (f - z P(z)).
     """
-    shifted = bits_of(x) - _ROOT_HALF
-    # An integer in the mantissa of 2^52: the conversion of 64-bit integers that AVX2 lacks.
-    e = float_of(((shifted >> 52) & 0xFFF) ^ 0x800 | _MANTISSA_OF_2_52) - (_TWO_52 + 2048.0)
-    f = float_of((shifted & _MANTISSA) + _ROOT_HALF) - 1.0
+    shifted = bits_of(float64(x)) - _ROOT_HALF
+    # e + 2048 put into the mantissa of 2^52: AVX2 cannot convert 64-bit integers.
+    e: float = float_of((((shifted >> 52) & 0xFFF) ^ 0x800) | _BITS_OF_2_52) - (2.0**52 + 2048.0)
+    f: float = float_of((shifted & _MANTISSA) + _ROOT_HALF) - 1.0
     s = f / (2.0 + f)
     z = s * s
     return e * _LN2_HIGH + (f - (s * (f - z * polynomial(z, LOG_P)) - e * _LN2_LOW))
@@ -148,7 +151,7 @@ def sign(x: float) -> float:
 
 @inlined()
 def erf(x: float) -> float:
-    """The error function, x P(x^2)/Q(x^2) for x cut to [-5.6, 5.6]; absolute error below 7e-15, |erf| <= 1."""
+    """The error function x P(x^2)/Q(x^2), x cut to [-5.6, 5.6]; absolute error below 7e-15, |erf| <= 1."""
     x = ERF_END if x > ERF_END else x
     x = -ERF_END if x < -ERF_END else x
     u = x * x
@@ -159,7 +162,7 @@ def erf(x: float) -> float:
 
 @inlined()
 def atan(x: float) -> float:
-    """arctan x = z P(z^2)/Q(z^2) for z = |x| <= 1, pi/2 - arctan(1/|x|) beyond; absolute error below 3e-15."""
+    """arctan x = z P(z^2)/Q(z^2) if z = |x| <= 1, else pi/2 - arctan(1/|x|); absolute error below 3e-15."""
     a = abs(x)
     inverse = 1.0 / a
     z = inverse if a > 1.0 else a
@@ -171,12 +174,13 @@ def atan(x: float) -> float:
 
 @inlined()
 def _sine_cosine(t: float) -> tuple[float, float]:
-    """(sin, cos) of arctan |t| = (|t|, 1)/sqrt(1 + t^2), without overflow for large t."""
+    """(sin, cos) of arctan t = (t, 1)/sqrt(1 + t^2), without overflow for large t."""
     a = abs(t)
     inverse = 1.0 / a
     z = inverse if a > 1.0 else a
     h = 1.0 / math.sqrt(1.0 + z * z)
-    return (h, z * h) if a > 1.0 else (z * h, h)
+    sine, cosine = (h, z * h) if a > 1.0 else (z * h, h)
+    return -sine if t < 0.0 else sine, cosine
 
 
 @inlined()
@@ -189,19 +193,17 @@ def student_t_sign(y: float, nu: float) -> float:
     if nu == 1.0:
         return 2.0 / math.pi * atan(y)
     if nu == 2.0:
-        sine, _ = _sine_cosine(y * math.sqrt(0.5))
-        return -sine if y < 0.0 else sine
+        return _sine_cosine(y * math.sqrt(0.5))[0]
     if nu == 3.0:
         t = y * (1.0 / math.sqrt(3.0))
         sine, cosine = _sine_cosine(t)
-        product = sine * cosine
-        return 2.0 / math.pi * (atan(t) + (-product if t < 0.0 else product))
+        return 2.0 / math.pi * (atan(t) + sine * cosine)
     if nu == math.inf:
         return erf(y * math.sqrt(0.5))
     return _student_t_sign(float(y), float(nu))
 
 
-@njit(cache=True, error_model="numpy")
+@compiled()
 def _student_t_sign(y: float, nu: float) -> float:
     if y != y or not nu > 0.0:
         return math.nan
@@ -212,9 +214,9 @@ def _student_t_sign(y: float, nu: float) -> float:
     return -g if y < 0.0 else g
 
 
-@njit(cache=True, error_model="numpy")
+@compiled()
 def _finite_sum(y: float, nu: float) -> float:
-    """2 F(y) - 1 for whole nu > 1 and y >= 0 (Abramowitz and Stegun 26.7.3, 26.7.4), theta = arctan(y/sqrt nu).
+    """2 F(y) - 1 for whole nu > 1, y >= 0 (Abramowitz and Stegun 26.7.3, 26.7.4); theta = arctan(y/sqrt nu).
 
     sin theta (1 + 1/2 cos^2 + 1/2 3/4 cos^4 + ...) for even nu, and for odd nu
     2/pi (theta + sin theta cos theta (1 + 2/3 cos^2 + ...)); nu // 2 terms, all positive.
@@ -229,7 +231,7 @@ def _finite_sum(y: float, nu: float) -> float:
     return 2.0 / math.pi * (atan(t) + total) if odd else total
 
 
-@njit(cache=True, error_model="numpy")
+@compiled()
 def _gamma_ratio(z: float) -> float:
     """Gamma(z + 1/2) / Gamma(z): the recurrence up to z >= 16, then a series in 1/(z - 1/4)^2."""
     factor = 1.0
@@ -240,7 +242,7 @@ def _gamma_ratio(z: float) -> float:
     return factor * math.sqrt(w) * polynomial(1.0 / w / w, _GAMMA_RATIO)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled()
 def _beta_series(y: float, nu: float) -> float:
     """2 F(y) - 1 = I_x(1/2, b) for finite y >= 0, b = nu/2, x = y^2/(nu + y^2), by series of positive terms.
 
@@ -263,7 +265,7 @@ def _beta_series(y: float, nu: float) -> float:
     return 1.0 - ratio / b * power / math.sqrt(1.0 + q) * series
 
 
-@njit(cache=True, error_model="numpy")
+@compiled()
 def _hypergeometric(a: float, c: float, x: float) -> float:
     """sum_n (a)_n/(c)_n x^n for 0 <= x <= 1/2, to rounding error; at most 200 terms where it is used."""
     term = total = 1.0

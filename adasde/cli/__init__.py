@@ -20,7 +20,7 @@ _COMMANDS = {
 class Program(click.Group):
     """A group whose commands are imported on demand and whose errors become exit codes.
 
-    0 holds, 1 a claim fails, 2 usage, 3 no data.
+    0 holds, 1 a claim fails, 2 usage, 3 no data, 130 interrupted.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -56,6 +56,8 @@ class Program(click.Group):
             if type(error).__module__ != "adasde.derive.noise":
                 raise
             raise _failure(str(error), 2) from error
+        except KeyboardInterrupt as interrupt:
+            raise _failure("interrupted before anything was finished", 130) from interrupt
 
 
 def _failure(message: str, code: int) -> click.ClickException:

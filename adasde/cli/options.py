@@ -18,19 +18,38 @@ def run_options(command: Command) -> Command:
     for option in reversed(
         [
             click.option("--loss", default="quadratic:1,2", show_default=True, help="See `adasde list`."),
-            click.option("--noise", default="gaussian:0.1", show_default=True, help="gaussian:S, gaussian:data, student-t:NU:S; S per sample."),
-            click.option("--batch", default=1, show_default=True, help="Batch size B; the noise scale is divided by sqrt(B)."),
+            click.option(
+                "--noise",
+                default="gaussian:0.1",
+                show_default=True,
+                help="gaussian:S, gaussian:data, student-t:NU:S; S per sample.",
+            ),
+            click.option(
+                "--batch",
+                default=1,
+                show_default=True,
+                help="Batch size B; the noise scale is divided by sqrt(B).",
+            ),
             click.option("--lr", type=float, help="Learning rate eta."),
             click.option("--beta1", type=float, help="Decay of the first moment."),
-            click.option("--beta2", "--beta", "--alpha", "beta2", type=float, help="Decay of the second moment."),
+            click.option(
+                "--beta2", "--beta", "--alpha", "beta2", type=float, help="Decay of the second moment."
+            ),
             click.option("--eps", type=float, help="Added to the root of the second moment."),
             click.option("--weight-decay", type=float, help="Decoupled weight decay theta."),
             click.option("--steps", default=1000, show_default=True, help="Optimizer steps."),
             click.option("--paths", default=10_000, show_default=True, help="Independent paths."),
             click.option("--seed", default=0, show_default=True, help="Seed of all noise."),
             click.option("--x0", help="Starting point, comma list."),
-            click.option("--init", multiple=True, metavar="STATE=VALUE", help="Starting value of a further state, e.g. v=0.25."),
-            click.option("--start", type=int, help="Optimizer steps before the SDE takes over with their state."),
+            click.option(
+                "--init",
+                multiple=True,
+                metavar="STATE=VALUE",
+                help="Starting value of a further state, e.g. v=0.25.",
+            ),
+            click.option(
+                "--start", type=int, help="Optimizer steps before the SDE takes over with their state."
+            ),
             click.option("--threads", type=int, help="Worker threads; the result does not depend on it."),
             click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
         ]
@@ -40,7 +59,7 @@ def run_options(command: Command) -> Command:
 
 
 def run_arguments(options: dict[str, Any]) -> dict[str, Any]:
-    """Keyword arguments of `adasde.simulate` from the options above; hyperparameters that were not given stay out."""
+    """Keyword arguments of `adasde.simulate` from the options above, without hyperparameters not given."""
     from adasde.noise import parse_noise
 
     arguments = {name: options[name] for name in ("loss", "steps", "paths", "seed", "start", "threads")}
@@ -57,7 +76,8 @@ def numbers(parameter: str, text: str | None) -> list[float] | None:
     try:
         return [float(part) for part in text.split(",")]
     except ValueError:
-        raise InvalidParameter(parameter, repr(text), "comma lists of numbers", "write it like 1,-1") from None
+        domain = "comma lists of numbers"
+        raise InvalidParameter(parameter, repr(text), domain, "write it like 1,-1") from None
 
 
 def _pair(text: str) -> tuple[str, float]:

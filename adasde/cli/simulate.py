@@ -10,17 +10,37 @@ from typing import Any
 import click
 
 from adasde.cli.options import run_arguments, run_options
+from adasde.errors import InvalidParameter
+
+FIGURES = (".pdf", ".png", ".svg")
 
 
 @click.command("simulate")
 @click.argument("optimizer")
 @click.option("--model", default="sde", show_default=True, help="`algorithm`, `sde` or a published model.")
 @run_options
-@click.option("--save", default=11, show_default=True, help="Number of saved times, the first and last included.")
-@click.option("--substeps", default=1, show_default=True, help="SDE steps per optimizer step: dt = lr / substeps.")
+@click.option(
+    "--save", default=11, show_default=True, help="Number of saved times, the first and last included."
+)
+@click.option(
+    "--substeps", default=1, show_default=True, help="SDE steps per optimizer step: dt = lr / substeps."
+)
 @click.option("--device", type=click.Choice(["cpu"]), default="cpu", show_default=True)
-@click.option("--plot", type=click.Path(dir_okay=False), help="Write a figure: this model and the optimizer, with bands.")
-def command(optimizer: str, model: str, as_json: bool, save: int, substeps: int, device: str, plot: str | None, **options: Any) -> None:
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False),
+    help="Write a figure: this model and the optimizer, with bands.",
+)
+def command(
+    optimizer: str,
+    model: str,
+    as_json: bool,
+    save: int,
+    substeps: int,
+    device: str,
+    plot: str | None,
+    **options: Any,
+) -> None:
     """Simulate an ensemble of OPTIMIZER (model `algorithm`) or of one of its SDE models.
 
     Times are t = lr * step. The noise scale is per sample; --batch divides it by sqrt(B).
@@ -29,6 +49,8 @@ def command(optimizer: str, model: str, as_json: bool, save: int, substeps: int,
     from adasde.simulate import simulate
 
     arguments = run_arguments(options) | {"save": save}
+    if plot is not None:
+        _check_plot(Path(plot))
     with progress(f"{optimizer} {model}") as report:
         ensemble = simulate(optimizer, model, substeps=substeps, progress=report, **arguments)
     if plot is not None:
@@ -44,11 +66,24 @@ def command(optimizer: str, model: str, as_json: bool, save: int, substeps: int,
         sys.exit(130)
 
 
+def _check_plot(path: Path) -> None:
+    """Refuses a figure that could not be written, before the run rather than after it."""
+    if path.suffix.lower() not in FIGURES:
+        domain = "{" + ", ".join(FIGURES) + "}"
+        raise InvalidParameter("plot: ending", repr(path.suffix), domain, "name a file like bands.png")
+    if not path.absolute().parent.is_dir():
+        raise InvalidParameter("plot: folder", path.parent, "the existing folders", "make it first")
+
+
 def _plot(optimizer: str, model: str, arguments: dict[str, Any], ensemble: Any, path: str) -> None:
     from adasde.plots import loss_bands
     from adasde.simulate import simulate
 
-    shown = {} if model == "algorithm" else {"optimizer": simulate(optimizer, "algorithm", **{**arguments, "start": None})}
+    shown = (
+        {}
+        if model == "algorithm"
+        else {"optimizer": simulate(optimizer, "algorithm", **{**arguments, "start": None})}
+    )
     figure = loss_bands({**shown, f"{model}, dt = lr/{ensemble.substeps}": ensemble})
     figure.savefig(Path(path), dpi=150)
     click.echo(f"wrote {path}", err=True)

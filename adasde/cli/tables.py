@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from adasde.ensemble import Ensemble
+from adasde.verify.check import Check
 
 COORDINATES_SHOWN = 3
 
@@ -60,3 +62,17 @@ def catalog_tables(catalog: dict[str, Any]) -> None:
 def finite(value: float) -> str:
     """A number for a table; a dash where there is none."""
     return f"{value:.4g}" if np.isfinite(value) else "-"
+
+
+def checks_table(title: str, checks: list[Check]) -> None:
+    """The verification ladder; one row a check, and a last line with the count."""
+    table = Table(title=title, show_lines=False)
+    for name in ("rung", "outcome", "statement", "measured"):
+        table.add_column(name, overflow="fold")
+    for check in checks:
+        colour = {"holds": "green", "recorded": "cyan", "undecided": "yellow"}.get(check.outcome, "red")
+        table.add_row(str(check.rung), f"[{colour}]{check.outcome}[/]", escape(check.statement), escape(check.measured))
+    out = console()
+    out.print(table)
+    failed = sum(not check.passed for check in checks)
+    out.print(f"{len(checks) - failed} of {len(checks)} checks hold" + (f", {failed} do not" if failed else ""))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 KINDS = {
     "quadratic": "quadratic:a,b,... (f = sum a_i x_i^2 / 2) or quadratic:@H.npy (a dense matrix)",
     "saddle": "saddle (the embedded saddle of Compagnoni et al. 2025) or saddle:h1,h2,...",
-    "mlp": "mlp:breast_cancer[:HIDDEN,HIDDEN,...[:tanh|relu]] (scikit-learn's data, standardised)",
+    "mlp": "mlp:breast_cancer[:[HIDDEN,HIDDEN,...][:tanh|relu]] (scikit-learn's data, standardised)",
 }
 _HOMES = {
     "Loss": "base",
@@ -36,7 +36,10 @@ def __getattr__(name: str) -> Any:
 
 
 def parse_loss(text: str) -> Loss:
-    """The loss that a command line names; see `KINDS`. Raises `UnknownName`, `InvalidParameter` or `MissingData`."""
+    """The loss that a command line names, see `KINDS`.
+
+    Raises `UnknownName`, `InvalidParameter` or `MissingData`.
+    """
     kind, _, rest = text.partition(":")
     if kind == "quadratic":
         return _quadratic(rest)
@@ -56,7 +59,8 @@ def _quadratic(rest: str) -> Loss:
         return Quadratic(_numbers("quadratic: H", rest))
     path = Path(rest[1:])
     if not path.is_file():
-        raise MissingData(f"quadratic: no file {path}; save the matrix with numpy.save and name it as quadratic:@H.npy")
+        remedy = "save the matrix with numpy.save and name it as quadratic:@H.npy"
+        raise MissingData(f"quadratic: no file {path}; {remedy}")
     try:
         return Quadratic(np.load(path, allow_pickle=False))
     except (ValueError, EOFError) as error:
@@ -72,15 +76,24 @@ def _mlp(rest: str) -> Loss:
     if data != "breast_cancer":
         raise UnknownName("mlp: data", data, ["breast_cancer"])
     if len(options) > 2:
-        raise InvalidParameter("loss", f"'mlp:{rest}'", KINDS["mlp"], "")
-    sizes = _numbers("mlp: hidden sizes", options[0]) if options else (20.0,)
-    if any(size != int(size) for size in sizes):
-        raise InvalidParameter("mlp: hidden sizes", options[0], "{1, 2, 3, ...}", "give whole numbers")
-    return breast_cancer(tuple(int(size) for size in sizes), *options[1:])
+        form = "the form mlp:breast_cancer:HIDDEN,HIDDEN,...:ACTIVATION"
+        raise InvalidParameter("loss", repr(f"mlp:{rest}"), form, "leave out what comes after the activation")
+    hidden = _widths(options[0]) if options else (20,)
+    return breast_cancer(hidden, options[1]) if len(options) == 2 else breast_cancer(hidden)
+
+
+def _widths(text: str) -> tuple[int, ...]:
+    """``16,16`` as units per hidden layer; the empty text is a network without a hidden layer."""
+    try:
+        return tuple(int(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        remedy = "write whole numbers like 16,16, or nothing for no hidden layer"
+        raise InvalidParameter("mlp: hidden", repr(text), "comma lists of {1, 2, 3, ...}", remedy) from None
 
 
 def _numbers(parameter: str, text: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise InvalidParameter(parameter, repr(text), "comma lists of numbers", "write it like 1,2.5") from None
+        domain = "comma lists of numbers"
+        raise InvalidParameter(parameter, repr(text), domain, "write it like 1,2.5") from None

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from adasde.errors import InvalidParameter
 from adasde.kernels.lanes import field_kernel, hessian_vector_kernel, value_kernel
 from adasde.losses.base import Array, Loss
+from adasde.optimizers import spelled
 
 
 @value_kernel
@@ -73,20 +74,28 @@ def dense_hessian_vector(x, u, out, data):
 def Quadratic(H: ArrayLike) -> Loss:
     """The quadratic f(x) = x'Hx / 2.
 
-    H is a vector (its entries are the diagonal) or a symmetric finite matrix, definite or not. The default start is
-    (1, -1, 1, ...). Raises `InvalidParameter` for a non-symmetric or non-finite H.
+    H is a vector (its entries are the diagonal) or a symmetric finite matrix, definite or not. The default
+    start is (1, -1, 1, ...). Raises `InvalidParameter` for a non-symmetric or non-finite H.
     """
-    h: Array = np.array(H, dtype=np.float64)
+    try:
+        h: Array = np.array(H, dtype=np.float64)
+    except (TypeError, ValueError):
+        remedy = "give a diagonal or a square matrix"
+        raise InvalidParameter("quadratic: H", repr(H), "the arrays of numbers", remedy) from None
     if h.ndim not in (1, 2) or h.size == 0 or (h.ndim == 2 and h.shape[0] != h.shape[1]):
-        raise InvalidParameter("quadratic: shape of H", h.shape, "{(d,), (d, d)}", "give a diagonal or a square matrix")
+        raise InvalidParameter(
+            "quadratic: shape of H", h.shape, "{(d,), (d, d)}", "give a diagonal or a square matrix"
+        )
     if not np.isfinite(h).all():
-        raise InvalidParameter("quadratic: H", "a matrix with nan or inf", "the finite numbers", "mend its entries")
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(h))[0])
+        where = f"quadratic: H[{', '.join(map(str, place))}]"
+        raise InvalidParameter(where, h[place], "the finite numbers", "mend this entry")
     if h.ndim == 2 and not np.array_equal(h, h.T):
         gap = np.abs(h - h.T).max()
         remedy = "symmetrise it: H = (H + H.T)/2"
         raise InvalidParameter("quadratic: max |H - H'|", f"{gap:.3g}", "{0}, H must be symmetric", remedy)
     start = np.where(np.arange(len(h)) % 2 == 0, 1.0, -1.0)
-    name = "quadratic:" + (",".join(f"{a:g}" for a in h) if h.ndim == 1 else f"dense({len(h)})")
+    name = "quadratic:" + (",".join(spelled(a) for a in h) if h.ndim == 1 else f"dense({len(h)})")
     functions = (
         (diagonal_value, diagonal_gradient, diagonal_hessian_vector)
         if h.ndim == 1

@@ -7,7 +7,8 @@ from numpy.typing import ArrayLike
 
 from adasde.errors import InvalidParameter
 from adasde.kernels.lanes import field_kernel, hessian_vector_kernel, value_kernel
-from adasde.losses.base import Loss
+from adasde.losses.base import Array, Loss
+from adasde.optimizers import checked, spelled
 
 
 @value_kernel
@@ -45,25 +46,33 @@ def saddle_hessian_vector(x, u, out, data):
 
 
 def EmbeddedSaddle(h: ArrayLike = (-1.0, 2.0), quartic: float = 1.0, cubic: float = 0.1) -> Loss:
-    """f(x) = x'Hx/2 + (lambda/4) sum x_i^4 - (xi/3) sum x_i^3 with H = diag(h), lambda = quartic > 0, xi = cubic.
+    """f(x) = x'Hx/2 + (lambda/4) sum x_i^4 - (xi/3) sum x_i^3, H = diag(h), lambda = quartic > 0, xi = cubic.
 
-    The defaults are those of Compagnoni et al. 2025: a saddle at the origin, minima on the first axis. The default
-    start, 0.1 in each coordinate, is near the saddle.
+    The defaults are those of Compagnoni et al. 2025: a saddle at the origin, minima on the first axis. The
+    default start, 0.1 in each coordinate, is near the saddle.
     """
-    diagonal = np.atleast_1d(np.asarray(h, dtype=np.float64))
-    if not np.isfinite(diagonal).all() or diagonal.ndim != 1:
-        raise InvalidParameter("saddle: h", h, "the finite vectors", "give the diagonal of H")
-    if not (np.isfinite(quartic) and quartic > 0):
-        raise InvalidParameter("saddle: quartic", quartic, "(0, inf)", "without it the loss has no minimum")
-    if not np.isfinite(cubic):
-        raise InvalidParameter("saddle: cubic", cubic, "(-inf, inf)", "give a finite number")
+    diagonal = _vector(h)
+    quartic, cubic = (
+        checked("saddle: quartic", quartic, "(0, inf)"),
+        checked("saddle: cubic", cubic, "(-inf, inf)"),
+    )
     data = np.concatenate([[quartic, cubic], diagonal])
-    default = (*diagonal, quartic, cubic) == (-1.0, 2.0, 1.0, 0.1)
-    name = "saddle" if default else "saddle:" + ",".join(f"{a:g}" for a in diagonal)
+    name = (
+        "saddle" if diagonal.tolist() == [-1.0, 2.0] else "saddle:" + ",".join(spelled(a) for a in diagonal)
+    )
+    if (quartic, cubic) != (1.0, 0.1):
+        name += f" with quartic {spelled(quartic)}, cubic {spelled(cubic)}"
     start = np.full(len(diagonal), 0.1)
     minimum = sum(_least(a, quartic, cubic) for a in diagonal)
     return Loss(
-        name, len(diagonal), data, start, saddle_value, saddle_gradient, saddle_hessian_vector, minimum=minimum
+        name,
+        len(diagonal),
+        data,
+        start,
+        saddle_value,
+        saddle_gradient,
+        saddle_hessian_vector,
+        minimum=minimum,
     )
 
 
@@ -71,3 +80,13 @@ def _least(h: float, quartic: float, cubic: float) -> float:
     """Least value over y of h y^2/2 + lambda y^4/4 - xi y^3/3, at one of its critical points."""
     critical = np.concatenate([[0.0], np.roots([quartic, -cubic, h]).real])
     return float(np.min(critical**2 * (h / 2 + critical * (quartic * critical / 4 - cubic / 3))))
+
+
+def _vector(h: ArrayLike) -> Array:
+    try:
+        vector: Array = np.atleast_1d(np.asarray(h, dtype=np.float64))
+    except (TypeError, ValueError):
+        vector = np.empty(0)
+    if vector.ndim != 1 or vector.size == 0 or not np.isfinite(vector).all():
+        raise InvalidParameter("saddle: h", h, "the finite vectors", "give the diagonal of H")
+    return vector

@@ -1,4 +1,4 @@
-"""Coefficients of `kernels/special.py` and `kernels/normals.py`: `python tests/kernels/fit_erf.py` prints them.
+"""Coefficients of `kernels/special.py` and `normals.py`: `python tests/kernels/fit_erf.py` prints them.
 
 Every table is a polynomial P or a ratio P/Q in u(x), Q(0) = 1, fitted by least squares of the weighted error
 in about three times as many Chebyshev points as unknowns (for a ratio with the last round's 1/Q as a further

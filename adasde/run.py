@@ -1,0 +1,235 @@
+"""A checked simulation, ready to run block by block."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from adasde import optimizers
+from adasde.ensemble import Array, Ensemble, Moments
+from adasde.errors import InvalidParameter, NoModel, UnknownName
+from adasde.losses import parse_loss
+from adasde.losses.base import Loss
+from adasde.noise import Noise, parse_noise
+
+DEFAULT_START = 10
+"""Optimizer steps before a model that is singular at the optimizer's own initial state takes over."""
+FULL_COVARIANCE_UP_TO = 64
+"""Dimension up to which the full covariance of x is kept, rather than its diagonal."""
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A checked simulation, ready to run leaf by leaf."""
+
+    optimizer: str
+    model_name: str
+    loss: Loss
+    noise: Noise
+    values: dict[str, float]
+    p: Array
+    algorithm: Any
+    model: Any
+    noises: int
+    start: int
+    handover: int
+    steps: int
+    substeps: int
+    paths: int
+    seed: int
+    saves: NDArray[np.int64]
+    initial: Array
+
+    @property
+    def lanes(self) -> int:
+        """Paths per block: states, gradient, scale and draws of a block stay within the second-level cache."""
+        states, dimension = self.initial.shape
+        fitting = 131072 // (8 * dimension * (states + 4))
+        return int(min(256, max(8, fitting // 8 * 8)))
+
+    @property
+    def leaf(self) -> int:
+        """Paths per leaf, a function of the problem alone."""
+        return 16 * self.lanes if self.lanes == 256 else self.lanes
+
+    @property
+    def leaves(self) -> int:
+        return -(-self.paths // self.leaf)
+
+    def ensemble(self, moments: Moments, complete: bool) -> Ensemble:
+        """The result of this run from its merged moments."""
+        return Ensemble(
+            optimizer=self.optimizer,
+            model=self.model_name,
+            loss=self.loss.name,
+            noise=self.noise.name,
+            parameters=self.values | {"batch": self.noise.batch},
+            seed=self.seed,
+            paths=self.paths,
+            substeps=self.substeps,
+            start=self.start,
+            times=self.saves * self.p[0],
+            moments=moments,
+            complete=complete,
+        )
+
+    def blocks(self, number: int) -> list[tuple[int, int]]:
+        """(first path, lanes) of the blocks of leaf ``number``."""
+        first, last = number * self.leaf, min((number + 1) * self.leaf, self.paths)
+        return [(path, min(self.lanes, last - path)) for path in range(first, last, self.lanes)]
+
+    def block(self, path: int, lanes: int) -> tuple[Array, Array]:
+        """x (T, d, lanes) and f(x) (T, lanes) at the saved times, for ``lanes`` paths from ``path`` on."""
+        from adasde.kernels import driver
+
+        states, d = self.initial.shape
+        state = np.ascontiguousarray(np.broadcast_to(self.initial[:, :, None], (states, d, lanes)))
+        s = np.ascontiguousarray(np.broadcast_to(self.noise.scales(d)[:, None], (d, lanes)))
+        xs, losses = np.empty((len(self.saves), d, lanes)), np.empty((len(self.saves), lanes))
+        from_data = self.noise.scale is None
+        driver.run_block(
+            self.algorithm,
+            self.model,
+            self.loss.gradient,
+            self.loss.noise_scale if from_data else driver.constant_scale,
+            self.loss.value,
+            self.loss.data,
+            self.p,
+            1 / math.sqrt(self.noise.batch) if from_data else 0.0,
+            state,
+            s,
+            self.saves,
+            xs,
+            losses,
+            path,
+            (self.handover, self.steps, self.substeps, self.noises, self.law, self.seed),
+            self.noise.nu,
+        )
+        return xs, losses
+
+    @property
+    def law(self) -> int:
+        from adasde.kernels import driver
+
+        return driver.GAUSSIAN if self.noise.law == "gaussian" else driver.STUDENT_T
+
+    def moments(self, number: int) -> Moments:
+        """Runs leaf ``number`` and returns its moments."""
+        d = self.initial.shape[1]
+        result = Moments.empty(len(self.saves), d, d <= FULL_COVARIANCE_UP_TO)
+        for path, lanes in self.blocks(number):
+            result.add(*self.block(path, lanes))
+        return result
+
+
+def plan(
+    optimizer: str,
+    model: str,
+    loss: Loss | str,
+    noise: Noise | str,
+    steps: int,
+    paths: int,
+    seed: int,
+    substeps: int,
+    start: int | None,
+    save: int | Sequence[int],
+    x0: ArrayLike | None,
+    init: Mapping[str, float] | None,
+    hyperparameters: Mapping[str, float],
+) -> Run:
+    """Checks everything and returns the simulation ready to run; the arguments are those of `simulate`."""
+    module = optimizers.kernels(optimizer)
+    if model not in module.MODELS:
+        raise UnknownName(f"{optimizer}: model", model, module.MODELS)
+    values = optimizers.hyperparameters(optimizer, hyperparameters)
+    loss = parse_loss(loss) if isinstance(loss, str) else loss
+    noise = parse_noise(noise) if isinstance(noise, str) else noise
+    _check_noise(optimizer, model, module, loss, noise)
+    step = module.MODELS[model][noise.law]
+    steps, substeps = positive("steps", steps), positive("substeps", substeps)
+    begin = _start(optimizer, model, step.singular, start, steps)
+    return Run(
+        optimizer=optimizer,
+        model_name=model,
+        loss=loss,
+        noise=noise,
+        values=values,
+        p=optimizers.parameter_array(optimizer, values, noise.nu),
+        algorithm=module.algorithm.compiled,
+        model=step.compiled,
+        noises=step.noises,
+        start=begin,
+        handover=steps if model == "algorithm" else begin,
+        steps=steps,
+        substeps=substeps,
+        paths=positive("paths", paths),
+        seed=_seed(seed),
+        saves=_saves(save, steps),
+        initial=_initial(module.STATES, loss, x0, init or {}),
+    )
+
+
+def _check_noise(optimizer: str, model: str, module: Any, loss: Loss, noise: Noise) -> None:
+    noise.scales(loss.dimension)
+    if noise.scale is None and loss.noise_scale is None:
+        raise InvalidParameter("noise scale", "data", "{a number per coordinate}", f"{loss.name} has no data to take it from")
+    needed = module.MODELS[model][noise.law].moments
+    if noise.law == "student-t" and noise.nu <= needed:
+        raise NoModel(
+            f"{optimizer}, model {model}: student-t nu",
+            f"{noise.nu:g}",
+            f"({needed}, inf)",
+            f"the SDE needs a noise moment of order {needed}, which does not exist; use --model algorithm",
+        )
+
+
+def _start(optimizer: str, model: str, singular: bool, start: int | None, steps: int) -> int:
+    low = 1 if singular else 0
+    value = (DEFAULT_START if singular else 0) if start is None else start
+    if int(value) != value or not low <= value < steps:
+        remedy = "the model takes over after that many real steps" + (", being singular at the initial state" if singular else "")
+        raise InvalidParameter(f"{optimizer}, model {model}: start", value, f"[{low}, steps = {steps})", remedy)
+    return int(value)
+
+
+def positive(parameter: str, value: int) -> int:
+    if isinstance(value, bool) or int(value) != value or value < 1:
+        raise InvalidParameter(parameter, value, "{1, 2, 3, ...}", "give a whole number of at least one")
+    return int(value)
+
+
+def _seed(seed: int) -> int:
+    if int(seed) != seed or not 0 <= seed < 2**63:
+        raise InvalidParameter("seed", seed, "[0, 2^63)", "give a whole number")
+    return int(seed)
+
+
+def _saves(save: int | Sequence[int], steps: int) -> NDArray[np.int64]:
+    if isinstance(save, int | np.integer):
+        if save < 2:
+            raise InvalidParameter("save", save, "{2, 3, ...}", "the first and the last time are always saved")
+        return np.unique(np.linspace(0, steps, int(save)).round().astype(np.int64))
+    chosen = np.unique(np.asarray(save, dtype=np.int64))
+    if chosen.size == 0 or chosen[0] < 0 or chosen[-1] > steps:
+        raise InvalidParameter("save", list(save), f"subsets of [0, steps = {steps}]", "name step numbers of the run")
+    return chosen
+
+
+def _initial(states: tuple[str, ...], loss: Loss, x0: ArrayLike | None, init: Mapping[str, float]) -> Array:
+    start = loss.start if x0 is None else np.atleast_1d(np.asarray(x0, dtype=np.float64))
+    if start.shape != (loss.dimension,):
+        raise InvalidParameter("x0: number of entries", start.size, f"{{{loss.dimension}}}", f"{loss.name} has that dimension")
+    if not np.isfinite(start).all():
+        raise InvalidParameter("x0", start.tolist(), "the finite vectors", "mend its entries")
+    initial = np.zeros((len(states), loss.dimension))
+    initial[0] = start
+    for name, value in init.items():
+        if name not in states[1:]:
+            raise UnknownName("init: state", name, states[1:])
+        initial[states.index(name)] = optimizers.checked(f"init: {name}", value, "[0, inf)" if name == "v" else "(-inf, inf)")
+    return initial

@@ -1,0 +1,150 @@
+"""Rung 3: generated kernels against the equations that they were generated from, in high precision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mpmath
+import numpy as np
+import sympy as sp
+
+from adasde.derive.notation import G, eta, g, k, s, t
+from adasde.ensemble import Array
+from adasde.run import plan
+from adasde.verify.check import Check, check
+from adasde.verify.setting import Setting
+
+LANES = 24
+DIGITS = 40
+TOLERANCE = 1e-12
+"""Relative error allowed to an increment in double precision; the special functions are stated to 1e-13."""
+ROUNDING = 1e-15
+"""Relative error allowed to adding the increment to the state."""
+
+
+def generated_kernels(setting: Setting) -> list[Check]:
+    """Compiled step, plain Python body and printed equations agree; zero noise is the ODE; the driver adds nothing."""
+    return [
+        *_steps_equal_equations(setting),
+        _zero_noise_is_the_ode(setting),
+        _driver_is_the_recursion(setting),
+    ]
+
+
+class _Lanes:
+    """Random states, gradients, scales and draws away from the positivity guard, and one step's other arguments."""
+
+    def __init__(self, setting: Setting, noises: int, seed: int = 1):
+        random = np.random.default_rng(seed)
+        n = len(setting.rule.states)
+        self.state = random.normal(size=(n, 1, LANES))
+        for i, state in enumerate(setting.rule.states):
+            if state in setting.rule.nonnegative:
+                self.state[i] = random.uniform(4.0, 8.0, (1, LANES))
+        self.gradient, self.noise = random.normal(size=(1, LANES)), random.normal(size=(noises, 1, LANES))
+        self.scale = random.uniform(0.2, 1.5, (1, LANES))
+        self.p = setting.module.parameters(**setting.values, nu=setting.noise.nu)
+        self.eta = float(self.p[0])
+        self.k = 37
+        self.t = 36 * self.eta
+
+    def after(self, step: Any, dt: float) -> Array:
+        state = self.state.copy()
+        step(state, self.gradient, self.scale, self.noise, self.p, self.k, self.t, dt)
+        return state
+
+
+def _steps_equal_equations(setting: Setting) -> list[Check]:
+    checks = []
+    for name, step, dt_share in (("algorithm", setting.algorithm, 1.0), (setting.sde.model, setting.step, 0.25)):
+        lanes = _Lanes(setting, step.noises)
+        dt = lanes.eta * dt_share
+        body, compiled = lanes.after(step, dt), lanes.after(step.compiled, dt)
+        exact = _algorithm_exactly(setting, lanes) if name == "algorithm" else _model_exactly(setting, lanes, dt)
+        gap = max(_excess(found, exact, lanes.state) for found in (body, compiled))
+        statement = f"generated step `{name}` equals its equations in {DIGITS} digits at {LANES} random points"
+        checks.append(check(3, statement, gap < 1, f"largest error {gap:.1e} of what rounding allows"))
+    return checks
+
+
+def _excess(found: Array, exact: Array, start: Array) -> float:
+    allowed = TOLERANCE * np.abs(exact - start) + ROUNDING * (np.abs(start) + np.abs(exact))
+    return float((np.abs(found - exact) / allowed).max())
+
+
+def _at(setting: Setting, lanes: _Lanes, j: int) -> dict[sp.Symbol, sp.Expr]:
+    values = {y: lanes.state[i, 0, j] for i, y in enumerate(setting.rule.states)}
+    values |= {G: lanes.gradient[0, j], s: lanes.scale[0, j], t: lanes.t, k: lanes.k}
+    values |= setting.numbers()
+    return {symbol: sp.Float(float(value), DIGITS) if np.isfinite(value) else sp.oo for symbol, value in values.items()}
+
+
+def _exact_states(expressions: list[sp.Expr], points: list[dict[sp.Symbol, sp.Expr]]) -> Array:
+    with mpmath.workdps(DIGITS):
+        columns = [[float(e.subs(point).evalf(DIGITS)) for e in expressions] for point in points]
+    return np.array(columns).T[:, None, :]
+
+
+def _algorithm_exactly(setting: Setting, lanes: _Lanes) -> Array:
+    noisy = [update.subs(g, G + s * sp.Symbol("draw")) for update in setting.rule.update]
+    draws = lanes.noise[0, 0]
+    points = [_at(setting, lanes, j) | {sp.Symbol("draw"): sp.Float(float(draws[j]), DIGITS)} for j in range(LANES)]
+    return _exact_states(noisy, points)
+
+
+def _model_exactly(setting: Setting, lanes: _Lanes, dt: float) -> Array:
+    sde = setting.sde
+    draws = sp.Matrix([sp.Symbol(f"draw{i}") for i in range(sde.diffusion.cols)])
+    step = sp.Float(dt, DIGITS)
+    moved = sp.Matrix(sde.states) + sde.full_drift * step + sp.sqrt(step) * sde.full_diffusion * draws
+    points = []
+    for j in range(LANES):
+        values = {draw: sp.Float(float(lanes.noise[i, 0, j]), DIGITS) for i, draw in enumerate(draws)}
+        points.append(_at(setting, lanes, j) | values)
+    return _exact_states(list(moved), points)
+
+
+def _zero_noise_is_the_ode(setting: Setting) -> Check:
+    lanes = _Lanes(setting, setting.step.noises)
+    lanes.scale[:] = 0.0
+    found = lanes.after(setting.step, lanes.eta)
+    drift = setting.sde.full_drift
+    limit = []
+    for j in range(LANES):
+        point = _at(setting, lanes, j) | {s: sp.Float("1e-60", DIGITS)}
+        limit.append([float((y + eta * b).subs(point).evalf(DIGITS)) for y, b in zip(setting.rule.states, drift, strict=True)])
+    exact = np.array(limit).T[:, None, :]
+    gap = _excess(found, exact, lanes.state)
+    statement = "zero noise gives one Euler step of the ODE"
+    return check(3, statement, gap < 1, f"largest error {gap:.1e} of what rounding allows")
+
+
+def _driver_is_the_recursion(setting: Setting) -> Check:
+    """The driver's path equals the step applied by hand to the same draws, handover and bridge included."""
+    from adasde.kernels import driver
+
+    model = setting.sde.model
+    run = plan(
+        setting.rule.name, model, "quadratic:1,0.5,2", setting.noise, 24, 8, 5, 3, 3, range(25), None, None, setting.values
+    )
+    xs, _ = run.block(0, 8)
+    state = np.ascontiguousarray(np.broadcast_to(run.initial[:, :, None], (*run.initial.shape, 8)))
+    scale = np.ascontiguousarray(np.broadcast_to(setting.noise.scales(3)[:, None], (3, 8)))
+    h, eta_value = np.array([[1.0], [0.5], [2.0]]), float(run.p[0])
+    steps_plan = (run.handover, run.steps, run.substeps, run.noises, run.law, run.seed)
+    optimizer_draws, model_draws = np.empty((24, 3, 8)), np.empty((24 * run.noises, 3, 8))
+    driver.fill_noise(optimizer_draws, 3, 0, 0, True, steps_plan, setting.noise.nu)
+    driver.fill_noise(model_draws, 3, 0, 0, False, steps_plan, setting.noise.nu)
+    gap = 0.0
+    for i in range(24):
+        gap = max(gap, float(np.abs(state[0] - xs[i]).max()))
+        if i < 3:
+            setting.algorithm(state, h * state[0], scale, optimizer_draws[i : i + 1], run.p, i + 1, eta_value * i, eta_value)
+            continue
+        fine = np.empty((3 * run.noises, 3, 8))
+        driver.fill_bridge(fine, model_draws[i * run.noises : (i + 1) * run.noises], i, 0, run.seed)
+        for part in range(3):
+            draws, dt = fine[part * run.noises : (part + 1) * run.noises], eta_value / 3
+            setting.step(state, h * state[0], scale, draws, run.p, i + 1, eta_value * i + dt * part, dt)
+    gap = max(gap, float(np.abs(state[0] - xs[24]).max()))
+    return check(3, "driver equals the recursion with given increments", gap < 1e-11, f"largest gap {gap:.1e} over 24 steps")

@@ -1,0 +1,122 @@
+"""Rung 2: one step of the generated optimizer against drift and covariance, by quadrature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from adasde.derive.model import SDE
+from adasde.derive.notation import G, eps, m, s, t, v, x
+from adasde.ensemble import Array
+from adasde.verify.check import Check, check
+from adasde.verify.quadrature import RELIABLE
+from adasde.verify.quadrature import rule as quadrature
+from adasde.verify.setting import Setting
+
+POINT: dict[sp.Symbol, float] = {x: 0.8, m: 0.35, v: 1.3, G: 0.55, s: 0.9, t: 2.0}
+STEPS = (2.0**-9, 2.0**-10, 2.0**-11)
+GROWTH = 2**0.8
+"""A gap that is O(eta^q) keeps gap/eta^q bounded; where the order is missed by one, it doubles at each halving of eta.
+Between these lies what is allowed from the larger steps to the smallest: a zero of the gap in between makes it 1.5."""
+EXACT = 1e-10
+
+TESTS: dict[str, sp.Expr] = {
+    "x^2": x**2,
+    "exp(-(x - 1)^2)": sp.exp(-((x - 1) ** 2)),
+    "x v": x * v,
+    "v^2": v**2,
+    "x m": x * m,
+    "m v": m * v,
+}
+
+
+def one_step(setting: Setting) -> list[Check]:
+    """Mean, covariance and local weak error of one step, each at three learning rates."""
+    if setting.noise.law == "student-t" and setting.noise.nu - setting.sde.moments < RELIABLE:
+        reason = f"the moment of order {setting.sde.moments} exists but hardly: quadrature is not reliable"
+        return [Check(2, "one-step moments", "undecided", reason)]
+    laws = [_moment_gaps(setting, eta_value) for eta_value in STEPS]
+    checks = []
+    for part, name in enumerate(("mean", "covariance")):
+        gaps = np.array([law[part] for law in laws])
+        checks.append(_order_check(f"{name} of one step equals the model's up to O(eta)", gaps, 1, "relative gap"))
+    names = [n for n, u in TESTS.items() if u.free_symbols <= set(setting.rule.states)]
+    errors = np.array([[_local_weak_error(setting, TESTS[n], eta_value) for n in names] for eta_value in STEPS])
+    statement = f"local weak error of order {setting.sde.weak_order + 1} for u = {', '.join(names)}"
+    return [*checks, _order_check(statement, errors, setting.sde.weak_order + 1, "error")]
+
+
+def _order_check(statement: str, gaps: Array, order: int, what: str) -> Check:
+    """Every column of gaps (steps, quantities) must vanish or stay O(eta^order)."""
+    judged = gaps[:, gaps[-1] > EXACT]
+    size = f"{what} {gaps[-1].max():.1e} at eta = 1/{round(1 / STEPS[-1])}"
+    if judged.size == 0:
+        return check(2, statement, True, f"{size}, exact")
+    scaled = judged / np.array(STEPS)[:, None] ** order
+    growth = (scaled[-1] / scaled[:-1].max(axis=0)).max()
+    slope = (np.log2(judged[0] / judged[-1]) / (len(STEPS) - 1)).min()
+    return check(2, statement, bool(growth <= GROWTH), f"{size}, least slope {slope:.2f} (expected {order})")
+
+
+def _values(setting: Setting, eta_value: float, rates_fixed: bool) -> dict[str, float]:
+    """Hyperparameters at learning rate eta: decays follow 1 - eta rho, or stay where eta rho is kept whole."""
+    changed = {"lr": eta_value}
+    for h in setting.rule.hyperparameters:
+        if h.rate is not None:
+            rate = 1.5 if h.symbol.name == "beta2" else 3.0
+            changed[h.name] = 0.8 if h.large and not rates_fixed else 1 - eta_value * rate
+        elif h.symbol == eps:
+            changed[h.name] = 0.05
+    return setting.values | changed
+
+
+def after_one_step(setting: Setting, values: dict[str, float], z: Array) -> Array:
+    """States (n, nodes) after one step of the generated optimizer with draws z, from `POINT` at t = 2."""
+    n, nodes = len(setting.rule.states), len(z)
+    state = np.empty((n, 1, nodes))
+    for i, symbol in enumerate(setting.rule.states):
+        state[i] = POINT[symbol]
+    p = setting.module.parameters(**values, nu=setting.noise.nu)
+    lanes = np.ones((1, nodes))
+    k = round(POINT[t] / values["lr"]) + 1
+    setting.algorithm(state, POINT[G] * lanes, POINT[s] * lanes, z[None, None, :], p, k, POINT[t], values["lr"])
+    return state[:, 0]
+
+
+def _moment_gaps(setting: Setting, eta_value: float) -> tuple[Array, Array]:
+    values = _values(setting, eta_value, rates_fixed=False)
+    z, w = quadrature(setting.noise.law, setting.noise.nu, -POINT[G] / POINT[s], setting.sde.moments)
+    start = np.array([POINT[y] for y in setting.rule.states])
+    change = after_one_step(setting, values, z) - start[:, None]
+    mean = change @ w
+    centred = change - mean[:, None]
+    drift, covariance = model_moments(setting.sde, setting.numbers(**values))
+    gap_mean = np.abs(mean / eta_value - drift) / (1e-3 + np.abs(drift))
+    exact = (centred * w) @ centred.T / eta_value
+    size = np.sqrt(np.outer(np.diag(exact), np.diag(exact)))
+    return gap_mean, (np.abs(exact - covariance) / size).ravel()
+
+
+def model_moments(sde: SDE, numbers: dict[sp.Symbol, float]) -> tuple[Array, Array]:
+    """Drift (n,) and covariance (n, n) of the model at `POINT`."""
+    at = POINT | numbers
+    drift = np.array(sde.full_drift.subs(at).evalf(20), dtype=np.float64).ravel()
+    return drift, np.array(sde.full_covariance.subs(at).evalf(20), dtype=np.float64)
+
+
+def _local_weak_error(setting: Setting, u: sp.Expr, eta_value: float) -> float:
+    """|E u(y') - u - eta L u| with L the model's generator; rates fixed as eta falls."""
+    values = _values(setting, eta_value, rates_fixed=True)
+    z, w = quadrature(setting.noise.law, setting.noise.nu, -POINT[G] / POINT[s], setting.sde.moments)
+    function: Callable[..., Any] = sp.lambdify(setting.rule.states, u, "numpy")
+    start = [POINT[y] for y in setting.rule.states]
+    change = function(*after_one_step(setting, values, z)) - function(*start)
+    drift, covariance = model_moments(setting.sde, setting.numbers(**values))
+    at = {y: POINT[y] for y in setting.rule.states}
+    first = np.array([float(sp.diff(u, y).subs(at)) for y in setting.rule.states])
+    second = np.array([[float(sp.diff(u, a, b).subs(at)) for b in setting.rule.states] for a in setting.rule.states])
+    generator = drift @ first + (covariance * second).sum() / 2
+    return float(abs(change @ w - eta_value * generator))

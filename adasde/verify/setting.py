@@ -1,0 +1,60 @@
+"""What a verification run is about: one optimizer, one model, one noise law."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import sympy as sp
+
+from adasde import optimizers
+from adasde.derive.expansion import derive
+from adasde.derive.model import SDE
+from adasde.derive.noise import Gaussian, Law, StudentT
+from adasde.derive.notation import eta, nu
+from adasde.derive.optimizers import registry
+from adasde.derive.rule import UpdateRule
+from adasde.errors import NoModel, UnknownName
+from adasde.noise import Noise
+from adasde.papers import papers
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """The rule, the model's SDE with nu as a symbol, its kernels, and the run's numbers."""
+
+    rule: UpdateRule
+    sde: SDE
+    module: ModuleType
+    noise: Noise
+    values: dict[str, float]
+
+    @property
+    def algorithm(self) -> Any:
+        return self.module.algorithm
+
+    @property
+    def step(self) -> Any:
+        return self.module.MODELS[self.sde.model][self.noise.law]
+
+    def numbers(self, **changed: float) -> dict[sp.Symbol, float]:
+        """Symbol -> value for hyperparameters, rates and nu, with some hyperparameters changed."""
+        values = self.values | changed
+        found = {h.symbol: values[h.name] for h in self.rule.hyperparameters}
+        rates = {h.rate: (1 - values[h.name]) / found[eta] for h in self.rule.hyperparameters if h.rate is not None}
+        return found | rates | {nu: self.noise.nu}
+
+
+def setting(optimizer: str, model: str, noise: Noise, values: dict[str, float]) -> Setting:
+    """Builds a `Setting`; raises `UnknownName` or `NoModel` where there is no such model under this noise."""
+    module = optimizers.kernels(optimizer)
+    if model not in module.MODELS or model == "algorithm":
+        raise UnknownName(f"{optimizer}: model", model, [name for name in module.MODELS if name != "algorithm"])
+    law: Law = Gaussian() if noise.law == "gaussian" else StudentT()
+    rule = registry()[optimizer]
+    sde = derive(rule, law).sde if model == "sde" else papers()[model][optimizer].equations(law)
+    if noise.law == "student-t" and noise.nu <= sde.moments:
+        remedy = f"the SDE needs a noise moment of order {sde.moments}, which does not exist"
+        raise NoModel(f"{optimizer}, model {model}: student-t nu", f"{noise.nu:g}", f"({sde.moments}, inf)", remedy)
+    return Setting(rule, sde, module, noise, values)
