@@ -51,8 +51,9 @@ def command_line(command: str, repetitions: int) -> Figure:
 
 
 def compilation(cold: int, warm: int) -> dict[str, dict[str, Figure]]:
-    """Seconds of each of `STAGES` and CPU seconds of the process: ``cold`` times with an empty disk cache, each
-    followed by ``warm`` times with the cache that it left.
+    """Seconds of each of `STAGES` and CPU seconds of the process.
+
+    ``cold`` times with an empty disk cache, each followed by ``warm`` times with the cache that it left.
     """
     runs: dict[str, list[list[float]]] = {"cold": [], "warm": []}
     for _ in range(cold):

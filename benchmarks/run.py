@@ -96,7 +96,7 @@ def machine() -> dict[str, Any]:
 
 def run(quick: bool, console: Console) -> dict[str, Any]:
     """All measurements, in about a minute and a half, or in half a minute."""
-    rounds, paths, repetitions = (3, 10_000, 3) if quick else (5, 40_000, 5)
+    rounds, paths, repetitions = (3, 10_000, 3) if quick else (5, 20_000, 5)
     problem = {"H": H.tolist(), "x0": X0.tolist(), "eta": ETA, "sigma": SIGMA, "steps": STEPS}
     results: dict[str, Any] = {
         "command": "python benchmarks/run.py" + " --quick" * quick,
@@ -114,7 +114,7 @@ def run(quick: bool, console: Console) -> dict[str, Any]:
         results["two_threads_over_one_W1"] = asdict(two_threads(rounds))
         status.update("command line and compilation")
         results["command_line_cpu_seconds"] = {c: asdict(command_line(c, repetitions)) for c in COMMANDS}
-        stages = compilation(1 if quick else 2, 3)
+        stages = compilation(1, repetitions)
         results["seconds"] = {
             kind: {n: asdict(f) for n, f in found.items()} for kind, found in stages.items()
         }

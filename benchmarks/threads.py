@@ -1,3 +1,3 @@
-"""The environment variables that hold numerical libraries to one thread; to be set before any of them loads."""
+"""The environment variables that hold numerical libraries to one thread; set before any of them loads."""
 
 ONE_THREAD = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")

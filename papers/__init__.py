@@ -7,6 +7,7 @@ import pkgutil
 from functools import cache
 
 from adasde.papers.claim import Claim
+from adasde.papers.experiment import Experiment
 
 
 @cache
@@ -19,3 +20,10 @@ def papers() -> dict[str, dict[str, Claim]]:
 def claims_for(optimizer: str) -> list[Claim]:
     """All claims about one optimizer, in alphabetical order of their papers."""
     return [claims[optimizer] for claims in papers().values() if optimizer in claims]
+
+
+@cache
+def experiments() -> dict[str, tuple[Experiment, ...]]:
+    """{paper key: its experiments}, for papers that have some."""
+    modules = {key: importlib.import_module(f"{__name__}.{key}") for key in papers()}
+    return {key: module.EXPERIMENTS for key, module in modules.items() if hasattr(module, "EXPERIMENTS")}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
@@ -10,7 +10,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from adasde.ensemble import Ensemble
-from adasde.verify.check import Check
+if TYPE_CHECKING:
+    from adasde.compare import Comparison
+    from adasde.reproduce import Result
+    from adasde.verify.check import Check
 
 COORDINATES_SHOWN = 3
 
@@ -76,3 +79,43 @@ def checks_table(title: str, checks: list[Check]) -> None:
     out.print(table)
     failed = sum(not check.passed for check in checks)
     out.print(f"{len(checks) - failed} of {len(checks)} checks hold" + (f", {failed} do not" if failed else ""))
+
+
+def verdict_tables(paper: str, results: list[Result]) -> None:
+    """Final losses with intervals and a verdict for each model at each time step, one table a loss."""
+    out = console()
+    for figure in dict.fromkeys(result.experiment.figure for result in results):
+        rows = [result for result in results if result.experiment.figure == figure]
+        table = Table(title=f"{paper}: {rows[0].experiment.title}")
+        for name in ("optimizer", "E f optimizer", "model", "dt", "E f model", "difference", "verdict"):
+            table.add_column(name, no_wrap=True)
+        for result in rows:
+            _add_verdicts(table, result.comparison)
+        out.print(table)
+    first = results[0].comparison
+    out.print(
+        f"E f: final mean loss ± half of its 95 % interval. difference: relative to the optimizer's excess loss f - min f, path "
+        f"by path on common\nnoise; intervals hold for all models of an optimizer together with {first.level:.0%}. agrees: interval "
+        f"within ±{first.agreements[0].margin:.0%}, differs: outside, undecided: more paths are needed.",
+        highlight=False,
+    )
+
+
+def _add_verdicts(table: Table, comparison: Comparison) -> None:
+    for i, (agreement, ensemble) in enumerate(zip(comparison.agreements, comparison.ensembles, strict=True)):
+        colour = {"agrees": "green", "undecided": "yellow"}.get(agreement.verdict, "red")
+        table.add_row(
+            comparison.algorithm.optimizer if i == 0 else "",
+            _with_interval(comparison.algorithm) if i == 0 else "",
+            agreement.model,
+            "lr" if agreement.substeps == 1 else f"lr/{agreement.substeps}",
+            _with_interval(ensemble),
+            f"{agreement.difference:+.2%} [{agreement.low:+.2%}, {agreement.high:+.2%}]".replace("-0.00%", "+0.00%"),
+            f"[{colour}]{agreement.verdict}[/]",
+        )
+    table.add_section()
+
+
+def _with_interval(ensemble: Ensemble) -> str:
+    low, high = ensemble.loss_interval(0.95)
+    return f"{ensemble.loss_mean[-1]:.5g} ± {(high[-1] - low[-1]) / 2:.1g}"

@@ -4,5 +4,6 @@ The SDE statements, restated in our own symbols. Rows tagged "reconstructed" wer
 """
 
 from adasde.papers.compagnoni2025.claims import CITATION, CLAIMS
+from adasde.papers.compagnoni2025.experiments import EXPERIMENTS
 
-__all__ = ["CITATION", "CLAIMS"]
+__all__ = ["CITATION", "CLAIMS", "EXPERIMENTS"]

@@ -29,6 +29,7 @@ def philox_in_integers(counter: list[int], key: list[int]) -> list[int]:
         ("ffffffff ffffffff ffffffff ffffffff", "ffffffff ffffffff", "408f276d 41c83b0e a20bc7c6 6d5451fd"),
         ("243f6a88 85a308d3 13198a2e 03707344", "a4093822 299f31d0", "d16cfe09 94fdcceb 5001e420 24126ea1"),
     ],
+    ids=["zeros", "ones", "pi"],
 )
 def test_known_answers(counter: str, key: str, answer: str) -> None:
     """The generator is the published one: the three vectors of Random123's kat_vectors."""
@@ -48,7 +49,7 @@ def test_counter_convention(path: int, block: int, stream: int, seed: int) -> No
 
 
 def test_lanes() -> None:
-    """The vectorised loop gives every lane its path's words, across a carry into path_hi and with seed < 0."""
+    """The vectorised loop gives every lane its path's words, across a carry into path_hi and for seed < 0."""
     words = np.empty((4, 37), np.int32)
     first, block, stream, seed = 2**32 - 20, 2**33 + 1, 3, -5
     draw_words(words, first, block, stream, seed)

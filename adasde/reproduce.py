@@ -1,0 +1,95 @@
+"""A paper's experiments, run: comparisons, a record on disk as they come, and a figure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from adasde.compare import Comparison, compare
+from adasde.errors import UnknownName
+from adasde.losses import parse_loss
+from adasde.papers import experiments
+from adasde.papers.experiment import Experiment
+
+SAVED_TIMES = 61
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """One optimizer on one experiment."""
+
+    experiment: Experiment
+    minimum: float
+    comparison: Comparison
+
+    def to_dict(self) -> dict[str, object]:
+        return {
+            "figure": self.experiment.figure,
+            "title": self.experiment.title,
+            "minimum": self.minimum,
+            "level": self.comparison.level,
+            "algorithm": self.comparison.algorithm.to_dict() | {"cov": None},
+            "models": [
+                {**asdict(agreement), "ensemble": ensemble.to_dict() | {"cov": None}}
+                for agreement, ensemble in zip(self.comparison.agreements, self.comparison.ensembles, strict=True)
+            ],
+        }
+
+
+def chosen(paper: str, figure: str | None = None) -> tuple[Experiment, ...]:
+    """The experiments of a paper, or the one of a figure. Raises `UnknownName`."""
+    if paper not in experiments():
+        raise UnknownName("paper", paper, experiments())
+    known = {experiment.figure: experiment for experiment in experiments()[paper]}
+    if figure is not None and figure not in known:
+        raise UnknownName(f"{paper}: figure", figure, known)
+    return tuple(known.values()) if figure is None else (known[figure],)
+
+
+def reproduce(
+    paper: str,
+    figure: str | None = None,
+    *,
+    quick: bool = True,
+    out: Path | None = None,
+    threads: int | None = None,
+    announce: Callable[[str], None] | None = None,
+) -> Iterator[Result]:
+    """Runs every optimizer of every experiment and yields the results as they come.
+
+    quick  smaller ensembles; out  folder that gets ``results.json`` after every result, so that an interrupt loses
+    only what is running; announce  called with the name of what starts.
+    """
+    record: list[dict[str, object]] = []
+    for experiment in chosen(paper, figure):
+        loss = parse_loss(experiment.loss)
+        for optimizer, hyperparameters in experiment.hyperparameters.items():
+            if announce is not None:
+                announce(f"{experiment.figure}: {optimizer}")
+            comparison = compare(
+                optimizer,
+                substeps=experiment.substeps,
+                loss=loss,
+                noise=experiment.noise,
+                x0=experiment.x0,
+                save=SAVED_TIMES,
+                threads=threads,
+                steps=(experiment.quick if quick else experiment.full)["steps"],
+                paths=(experiment.quick if quick else experiment.full)["paths"],
+                **hyperparameters,
+            )
+            result = Result(experiment, loss.minimum, comparison)
+            if out is not None:
+                record.append(result.to_dict())
+                _write(out / "results.json", json.dumps(record))
+            yield result
+
+
+def _write(path: Path, text: str) -> None:
+    """Replaces a file as a whole, so that an interrupt leaves the old one or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".part")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(path)
