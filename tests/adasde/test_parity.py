@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Callable
+from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -49,7 +50,7 @@ def hyperparameters(setting: dict[str, Any]) -> dict[str, float]:
 def trajectory(
     optimizer: str, hyper: dict[str, float], x0: Array, gradients: Array, form: str = "compiled"
 ) -> dict[str, Array]:
-    """Every state of the algorithm after 0, 1, ... steps on the given gradients without noise, (steps + 1, d)."""
+    """Every state of the algorithm after 0, 1, ... steps on the gradients, without noise: (steps + 1, d)."""
     module = kernels(optimizer)
     step, p = FORMS[form](module.algorithm), module.parameters(**hyper)
     state = np.zeros((len(module.STATES), 1, x0.size))
@@ -76,13 +77,13 @@ def compare(reference: dict[str, Array], setting: dict[str, Any], form: str) -> 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("setting", SETTINGS, ids=[setting["case"] for setting in SETTINGS])
 def test_algorithms_are_those_of_torch(setting: dict[str, Any], form: str) -> None:
-    """200 steps of the plain and of the compiled generated step stay within 1e-13 of torch's stored x and buffers,
+    """200 steps of the generated step, plain and compiled, stay within 1e-13 of torch's stored x and buffers,
     on gradients from 1e-6 to 1 with exact zeros."""
     compare(STORED, setting, form)
 
 
 def test_the_reference_has_small_gradients_and_zeros() -> None:
-    """What the comparison above is worth: magnitudes below 1e-5 and near 1, both signs, zeros from the start."""
+    """What the comparison is worth: magnitudes below 1e-5 and near 1, both signs, zeros from the start."""
     g = STORED["gradients"]
     sizes = np.abs(g[g != 0])
     assert sizes.min() < 1e-5 and sizes.max() > 0.5 and (g > 0).any() and (g < 0).any()
@@ -91,8 +92,8 @@ def test_the_reference_has_small_gradients_and_zeros() -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_rmspropw_decays_before_the_step(form: str) -> None:
-    """RMSprop-W is y' = (1 - eta theta) y + (RMSprop's stored step), to 1e-13: the decay acts on the old position
-    and never on the step or the gradient. Decay after the step is 1e-8 and more away."""
+    """RMSprop-W is y' = (1 - eta theta) y + (RMSprop's stored step), to 1e-13: the decay acts on the old
+    position and never on the step or the gradient. Decay after the step is 1e-8 and more away."""
     setting = next(setting for setting in SETTINGS if setting["case"] == "rmsprop")
     hyper = hyperparameters(setting) | {"weight_decay": 0.1}
     x = STORED["rmsprop/x"]
@@ -136,7 +137,7 @@ def test_signsgd_on_stored_gradients(form: str) -> None:
 
 @pytest.mark.parametrize("optimizer", ["sgd", "signsgd", "rmsprop", "rmspropw", "adam", "adamw"])
 def test_plain_and_compiled_steps_agree_with_noise(optimizer: str) -> None:
-    """With scale and draws, g = G + s z: feeding G, s and z equals feeding g, and Python agrees with machine code."""
+    """With draws, g = G + s z: feeding G, s and z equals feeding g, in Python and in machine code."""
     rng = np.random.default_rng(5)
     module = kernels(optimizer)
     p = module.parameters(lr=0.01)
@@ -161,7 +162,7 @@ def maker() -> ModuleType:
 
 
 def test_algorithms_are_those_of_the_torch_installed_here() -> None:
-    """The same against trajectories that the installed torch computes now: stored file and torch agree too."""
+    """The same against trajectories that the installed torch computes now; the stored ones agree with it."""
     pytest.importorskip("torch")
     live = maker().trajectories()
     for setting in maker().settings():
@@ -171,7 +172,7 @@ def test_algorithms_are_those_of_the_torch_installed_here() -> None:
 
 
 def test_rmspropw_is_torchs_rmsprop_after_a_decay() -> None:
-    """torch has no RMSprop-W; ours is torch.optim.RMSprop with x *= 1 - eta theta just before each of its steps."""
+    """torch has no RMSprop-W; ours is torch.optim.RMSprop with x *= 1 - eta theta before each step."""
     torch = pytest.importorskip("torch")
     g, x0, lr, decay = STORED["gradients"], STORED["rmsprop/x"][0], 1e-2, 0.1
     x = torch.tensor(x0, dtype=torch.float64, requires_grad=True)

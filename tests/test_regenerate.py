@@ -1,0 +1,76 @@
+"""The loop that a person goes through after editing a rule, in a copy of the package."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import adasde
+import adasde.derive
+import adasde.kernels
+import adasde.papers
+
+RECORDED = """
+from adasde.derive.noise import Gaussian
+from adasde.derive.optimizers import registry
+from adasde.papers import papers
+from adasde.papers.claim import compare
+print(compare(papers()["compagnoni2025"]["rmsprop"], registry()["rmsprop"], Gaussian())[1])
+"""
+"""Whether the published RMSprop still differs from the derived one in the recorded way."""
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """The package as an installed tree, with a runner of its command line."""
+    ignore = shutil.ignore_patterns("__pycache__")
+    root = tmp_path / "adasde"
+    shutil.copytree(Path(adasde.__file__).parent, root, ignore=ignore)
+    for part in (adasde.derive, adasde.kernels, adasde.papers):
+        shutil.copytree(Path(part.__file__).parent, root / part.__name__.rpartition(".")[2], ignore=ignore, dirs_exist_ok=True)
+
+    def run(*arguments, program="from adasde.cli import main; main()"):
+        found = "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
+        command = [sys.executable, "-P", "-c", found + program, str(tmp_path), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "COLUMNS": "160"})
+
+    return root, run
+
+
+def test_editing_one_sign_is_caught_and_mended(copy):
+    """A flipped sign in a rule: --check fails with a diff and the command that mends it; --write mends the kernels, and
+    from then on the published form no longer differs in the recorded way."""
+    root, run = copy
+    assert run("kernels", "--check").returncode == 0
+    rule = root / "derive" / "optimizers" / "rmsprop.py"
+    text = rule.read_text()
+    assert "x - eta * g" in text
+    rule.write_text(text.replace("x - eta * g", "x + eta * g"))
+    stale = run("kernels", "--check")
+    assert stale.returncode == 1, stale.stderr
+    assert "rmsprop.py is stale: run `adasde kernels --write`" in stale.stdout
+    assert "\n-" in stale.stdout and "\n+" in stale.stdout and "state[0, i, j]" in stale.stdout
+    assert run("kernels", "--write").stdout.splitlines() == ["wrote rmsprop.py"]
+    assert run("kernels", "--check").returncode == 0
+    assert run(program=RECORDED).stdout.split() == ["False"]
+
+
+def test_editing_a_kernel_by_hand_is_caught(copy):
+    """A hand edit of a generated file gets its own message."""
+    root, run = copy
+    path = root / "kernels" / "cpu" / "sgd.py"
+    path.write_text(path.read_text().replace("c1*s*z1", "c1*s*z1*1.01"))
+    found = run("kernels", "--check")
+    assert found.returncode == 1 and "sgd.py is hand-edited" in found.stdout and "edit the rule instead" in found.stdout
+
+
+def test_editing_a_helper_makes_every_kernel_stale(copy):
+    """numba does not watch helpers that compiled code inlines, so their digest is part of every header."""
+    root, run = copy
+    helper = root / "kernels" / "special.py"
+    helper.write_text(helper.read_text() + "\n# edited\n")
+    found = run("kernels", "--check")
+    assert found.returncode == 1 and found.stdout.count("is stale") == 6
