@@ -6,8 +6,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 _HOMES = {
-    "simulate": "simulate",
-    "compare": "compare",
+    "simulate": "simulation",
+    "compare": "comparison",
     "Ensemble": "ensemble",
     "Loss": "losses.base",
     "Quadratic": "losses.quadratic",
@@ -21,10 +21,10 @@ _HOMES = {
     "NoModel": "errors",
     "UnknownName": "errors",
 }
-__all__ = list(_HOMES)  # noqa: PLE0604 - the names below are loaded on first use
+__all__ = list(_HOMES)
 
 if TYPE_CHECKING:
-    from adasde.compare import compare as compare
+    from adasde.comparison import compare as compare
     from adasde.ensemble import Ensemble as Ensemble
     from adasde.errors import InvalidParameter as InvalidParameter
     from adasde.errors import MissingData as MissingData
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from adasde.noise import Noise as Noise
     from adasde.noise import gaussian as gaussian
     from adasde.noise import student_t as student_t
-    from adasde.simulate import simulate as simulate
+    from adasde.simulation import simulate as simulate
 
 
 def __getattr__(name: str) -> Any:

@@ -166,4 +166,5 @@ class Ensemble:
 
 
 def _plain(array: Array) -> list[object]:
-    return np.where(np.isfinite(array), array, None).tolist()  # type: ignore[no-any-return]
+    plain: list[object] = np.where(np.isfinite(array), array.astype(object), np.array(None)).tolist()
+    return plain

@@ -13,7 +13,7 @@ from adasde.derive.optimizers import registry
 from adasde.derive.rule import UpdateRule
 from adasde.papers import claims_for
 
-HELPER_FILES = ("lanes.py", "special.py")
+HELPER_FILES = ("lanes.py", "philox.py", "special.py")
 
 
 def kernel_folder() -> Path:

@@ -46,9 +46,7 @@ class Noise:
             return np.zeros(dimension)
         if len(self.scale) not in (1, dimension):
             domain = f"{{1, {dimension}}}"
-            raise InvalidParameter(
-                "number of noise scales", len(self.scale), domain, "give one, or one per coordinate"
-            )
+            raise InvalidParameter("number of noise scales", len(self.scale), domain, "give one, or one per coordinate")
         return np.broadcast_to(np.array(self.scale, dtype=np.float64), dimension) / math.sqrt(self.batch)
 
     @property
@@ -76,9 +74,7 @@ def parse_noise(text: str, batch: int = 1) -> Noise:
     wanted = 2 if law == "student-t" else 1
     form = "student-t:NU:S" if law == "student-t" else "gaussian:S"
     if len(fields) != wanted or not all(fields):
-        raise InvalidParameter(
-            "noise", repr(text), f"the form {form}", "S is one scale, a comma list, or `data`"
-        )
+        raise InvalidParameter("noise", repr(text), f"the form {form}", "S is one scale, a comma list, or `data`")
     nu = _number("student-t: nu", fields[0]) if law == "student-t" else math.inf
     numbers = (_number("noise scale sigma", part) for part in fields[-1].split(","))
     return Noise(law, None if fields[-1] == DATA else tuple(numbers), nu, batch)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from adasde.ensemble import Ensemble
+from adasde.ensemble import Array, Ensemble
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,24 +20,34 @@ COLOURS = {
     "malladi2022": "#009e73",
 }
 """One colour a model (Okabe-Ito, safe for colour-blind readers)."""
+DECADES = 20
+"""Ratio of the largest to the smallest mean loss from which a logarithmic axis is used."""
 STYLES = {"algorithm": "-", "sde": "--", "compagnoni2025": "-.", "malladi2022": ":"}
 
 
-def loss_bands(ensembles: Mapping[str, Ensemble]) -> Figure:
-    """E f over t for each labelled ensemble, with a band of one standard deviation over paths."""
+def loss_bands(ensembles: Sequence[Ensemble]) -> Figure:
+    """E f over t for each ensemble, with a band of one standard deviation over paths."""
     figure = _figure(6.4, 4.0)
     axes = figure.subplots()
-    for label, ensemble in ensembles.items():
-        draw_loss(axes, ensemble, label)
-    first = next(iter(ensembles.values()))
-    floor = min(float(np.nanmin(e.loss_mean - e.loss_std)) for e in ensembles.values())
-    if floor > 0:
+    for ensemble in ensembles:
+        draw_loss(axes, ensemble, model_label(ensemble))
+    first = ensembles[0]
+    means = np.concatenate([ensemble.loss_mean for ensemble in ensembles])
+    if np.nanmin(means) > 0 and np.nanmax(means) > DECADES * np.nanmin(means):
         axes.set_yscale("log")
+        axes.set_ylim(*_log_limits(means))
     axes.set_title(f"{first.optimizer} on {first.loss}\nnoise {first.noise} per sample", fontsize=10)
     axes.set_xlabel("t = lr · step")
     axes.set_ylabel("loss f, mean ± one standard deviation over paths")
     axes.legend(frameon=False, fontsize=9)
     return figure
+
+
+def model_label(ensemble: Ensemble) -> str:
+    """``optimizer``, or the model with its time step."""
+    if ensemble.model == "algorithm":
+        return "optimizer"
+    return f"{ensemble.model}, dt = lr" + ("" if ensemble.substeps == 1 else f"/{ensemble.substeps}")
 
 
 def draw_loss(axes: Axes, ensemble: Ensemble, label: str, shift: float = 0.0) -> None:
@@ -67,9 +77,10 @@ def comparison_grid(rows: Sequence[tuple[str, float, Sequence[Any]]], title: str
             draw_loss(axes, comparison.algorithm, "optimizer", floor)
             for ensemble in comparison.ensembles:
                 if ensemble.substeps == smallest:
-                    draw_loss(axes, ensemble, f"{ensemble.model}, dt = lr/{smallest}", floor)
+                    draw_loss(axes, ensemble, model_label(ensemble), floor)
             axes.set_yscale("log")
-            axes.set_ylim(*_limits(comparison, floor))
+            shown = (comparison.algorithm, *comparison.ensembles)
+            axes.set_ylim(*_log_limits(np.concatenate([e.loss_mean - floor for e in shown])))
             axes.set_title(comparison.algorithm.optimizer if i == 0 else "", fontsize=10)
             axes.set_xlabel("t = lr · step", fontsize=8)
             axes.tick_params(labelsize=7)
@@ -77,14 +88,15 @@ def comparison_grid(rows: Sequence[tuple[str, float, Sequence[Any]]], title: str
             axes.yaxis.set_minor_formatter(NullFormatter())
             labels |= dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
         grid[i, 0].set_ylabel(name.replace(", ", "\n", 1) + "\nf - min f", fontsize=8)
-    figure.legend(labels.values(), labels.keys(), loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
+    figure.legend(
+        labels.values(), labels.keys(), loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9
+    )
     figure.suptitle(title, fontsize=11)
     return figure
 
 
-def _limits(comparison: Any, floor: float) -> tuple[float, float]:
-    means = np.concatenate([e.loss_mean - floor for e in (comparison.algorithm, *comparison.ensembles)])
-    positive = means[np.isfinite(means) & (means > 0)]
+def _log_limits(values: Array) -> tuple[float, float]:
+    positive = values[np.isfinite(values) & (values > 0)]
     return float(positive.min() / 2), float(positive.max() * 1.6)
 
 

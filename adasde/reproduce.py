@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from adasde.compare import Comparison, compare
+from adasde.comparison import Comparison, compare
 from adasde.errors import UnknownName
 from adasde.losses import parse_loss
 from adasde.papers import experiments
@@ -68,6 +69,7 @@ def reproduce(
         for optimizer, hyperparameters in experiment.hyperparameters.items():
             if announce is not None:
                 announce(f"{experiment.figure}: {optimizer}")
+            arguments: dict[str, Any] = {**hyperparameters, **(experiment.quick if quick else experiment.full)}
             comparison = compare(
                 optimizer,
                 substeps=experiment.substeps,
@@ -76,9 +78,7 @@ def reproduce(
                 x0=experiment.x0,
                 save=SAVED_TIMES,
                 threads=threads,
-                steps=(experiment.quick if quick else experiment.full)["steps"],
-                paths=(experiment.quick if quick else experiment.full)["paths"],
-                **hyperparameters,
+                **arguments,
             )
             result = Result(experiment, loss.minimum, comparison)
             if out is not None:

@@ -177,7 +177,9 @@ def plan(
 def _check_noise(optimizer: str, model: str, module: Any, loss: Loss, noise: Noise) -> None:
     noise.scales(loss.dimension)
     if noise.scale is None and loss.noise_scale is None:
-        raise InvalidParameter("noise scale", "data", "{a number per coordinate}", f"{loss.name} has no data to take it from")
+        raise InvalidParameter(
+            "noise scale", "data", "{a number per coordinate}", f"{loss.name} has no data to take it from"
+        )
     needed = module.MODELS[model][noise.law].moments
     if noise.law == "student-t" and noise.nu <= needed:
         raise NoModel(
@@ -192,7 +194,9 @@ def _start(optimizer: str, model: str, singular: bool, start: int | None, steps:
     low = 1 if singular else 0
     value = (DEFAULT_START if singular else 0) if start is None else start
     if int(value) != value or not low <= value < steps:
-        remedy = "the model takes over after that many real steps" + (", being singular at the initial state" if singular else "")
+        remedy = "the model takes over after that many real steps" + (
+            ", being singular at the initial state" if singular else ""
+        )
         raise InvalidParameter(f"{optimizer}, model {model}: start", value, f"[{low}, steps = {steps})", remedy)
     return int(value)
 
@@ -223,7 +227,9 @@ def _saves(save: int | Sequence[int], steps: int) -> NDArray[np.int64]:
 def _initial(states: tuple[str, ...], loss: Loss, x0: ArrayLike | None, init: Mapping[str, float]) -> Array:
     start = loss.start if x0 is None else np.atleast_1d(np.asarray(x0, dtype=np.float64))
     if start.shape != (loss.dimension,):
-        raise InvalidParameter("x0: number of entries", start.size, f"{{{loss.dimension}}}", f"{loss.name} has that dimension")
+        raise InvalidParameter(
+            "x0: number of entries", start.size, f"{{{loss.dimension}}}", f"{loss.name} has that dimension"
+        )
     if not np.isfinite(start).all():
         raise InvalidParameter("x0", start.tolist(), "the finite vectors", "mend its entries")
     initial = np.zeros((len(states), loss.dimension))
@@ -231,5 +237,7 @@ def _initial(states: tuple[str, ...], loss: Loss, x0: ArrayLike | None, init: Ma
     for name, value in init.items():
         if name not in states[1:]:
             raise UnknownName("init: state", name, states[1:])
-        initial[states.index(name)] = optimizers.checked(f"init: {name}", value, "[0, inf)" if name == "v" else "(-inf, inf)")
+        initial[states.index(name)] = optimizers.checked(
+            f"init: {name}", value, "[0, inf)" if name == "v" else "(-inf, inf)"
+        )
     return initial

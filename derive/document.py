@@ -40,7 +40,11 @@ def as_text(derivation: Derivation, published: list[Published]) -> str:
     lines += ["", *_paragraphs("Assumes", sde.assumptions), *_paragraphs("Drops", sde.dropped)]
     for paper in published:
         lines += _paragraphs("Published", (f"{paper.title}: {paper.remark}",))
-        lines += [f"     published - derived, {name}: {_plain(part)}" for name, part in _parts(paper) if not part.is_zero_matrix]
+        lines += [
+            f"     published - derived, {name}: {_plain(part)}"
+            for name, part in _parts(paper)
+            if not part.is_zero_matrix
+        ]
     return "\n".join([*lines, f"Source: {sde.provenance}"])
 
 
@@ -58,7 +62,11 @@ def as_latex(derivation: Derivation, published: list[Published]) -> str:
     ]
     for paper in published:
         body.append(rf"\paragraph{{Published}} {_prose(paper.title)}: {_prose(paper.remark)}.")
-        body += [_display(sp.Symbol(rf"\Delta_{{\text{{{name}}}}}"), part) for name, part in _parts(paper) if not part.is_zero_matrix]
+        body += [
+            _display(sp.Symbol(rf"\Delta_{{\text{{{name}}}}}"), part)
+            for name, part in _parts(paper)
+            if not part.is_zero_matrix
+        ]
     preamble = "\\documentclass{article}\n\\usepackage{amsmath}\n\\begin{document}\n"
     return preamble + "\n".join(body) + "\n\\end{document}"
 

@@ -8,6 +8,7 @@ generator L0 + eta (D2 - D1 D1 / 2) starts from the same increments (`Increment.
 
 from __future__ import annotations
 
+import dataclasses
 from functools import cache
 
 import sympy as sp
@@ -15,8 +16,8 @@ import sympy as sp
 from adasde.derive import notation
 from adasde.derive.expectation import expectation, noise_terms
 from adasde.derive.functions import student_t_sign
-from adasde.derive.model import SDE, Derivation, Step
-from adasde.derive.noise import Gaussian, Law, NotDerivable
+from adasde.derive.model import SDE, Derivation, Named, Step
+from adasde.derive.noise import Gaussian, Law, NotDerivable, StudentT
 from adasde.derive.notation import G, Z, eta, g, k, s, t
 from adasde.derive.rule import UpdateRule
 from adasde.derive.scaling_limit import Increment, increment
@@ -31,7 +32,11 @@ def derive(rule: UpdateRule, law: Law | None = None, order: int = 1) -> Derivati
     """
     law = law or Gaussian()
     if order != 1:
-        raise NotDerivable(f"{rule.name}: order = {order} is outside {{1}}: models of higher weak order are not derived")
+        raise NotDerivable(
+            f"{rule.name}: order = {order} is outside {{1}}: models of higher weak order are not derived"
+        )
+    if isinstance(law, StudentT) and law.nu.is_number:
+        return _with_number(derive(rule, StudentT(), order), law)
     one_step = increment(rule)
     functions = noise_functions(one_step.leading, law)
     if not functions:
@@ -59,6 +64,25 @@ def derive(rule: UpdateRule, law: Law | None = None, order: int = 1) -> Derivati
         moments=_moments_needed(functions),
     )
     return Derivation(rule, law, _steps(rule, law, one_step, functions, gram, sde), one_step.leading, sde)
+
+
+def _with_number(general: Derivation, law: StudentT) -> Derivation:
+    """A Student-t derivation with nu as a number; refused where the law lacks a moment that the derivation needs."""
+    law.moment(general.sde.moments)
+    at = {notation.nu: law.nu}
+    sde = dataclasses.replace(
+        general.sde,
+        law=law,
+        drift=general.sde.drift.subs(at),
+        diffusion=general.sde.diffusion.subs(at),
+        named=tuple((name, value.subs(at)) for name, value in general.sde.named),
+        assumptions=tuple(note for note in general.sde.assumptions if not note.startswith(f"{notation.nu} > ")),
+    )
+    steps = tuple(
+        dataclasses.replace(step, equations=tuple((left, right.subs(at)) for left, right in step.equations))
+        for step in general.steps
+    )
+    return Derivation(general.rule, law, steps, tuple(h.subs(at) for h in general.increment), sde)
 
 
 def collect_mean(h: sp.Expr, law: Law) -> sp.Expr:
@@ -105,7 +129,7 @@ def cholesky(gram: sp.Matrix) -> sp.Matrix:
     return factor[:, columns]
 
 
-def _name_mean_sign(one_step: Increment, *matrices: sp.Matrix) -> tuple[tuple, tuple[sp.Matrix, ...]]:
+def _name_mean_sign(one_step: Increment, *matrices: sp.Matrix) -> tuple[Named, tuple[sp.Matrix, ...]]:
     means = sorted({f for matrix in matrices for f in matrix.atoms(sp.erf, student_t_sign)}, key=str)
     names = [sp.Symbol("mu" if len(means) == 1 else f"mu{i + 1}", real=True) for i in range(len(means))]
     replaced = tuple(matrix.subs(dict(zip(means, names, strict=True))) for matrix in matrices)
@@ -127,7 +151,9 @@ def _assumptions(rule: UpdateRule, law: Law, one_step: Increment, functions: tup
         notes.append(f"{law.exists(order)}: the covariance of one step needs a moment of order {order}")
     for h in rule.hyperparameters:
         if h.rate is not None:
-            growth = f"may grow like eta^-zeta, zeta < 1; eta {h.rate} is kept whole" if h.large else "fixed as eta -> 0"
+            growth = (
+                f"may grow like eta^-zeta, zeta < 1; eta {h.rate} is kept whole" if h.large else "fixed as eta -> 0"
+            )
             notes.append(f"{h.symbol} = 1 - eta {h.rate}, {h.rate} {growth}")
     if any(f.has(sp.sign) for f in functions):
         notes.append("s > 0 smooths the sign; expansions need eta |f''| well below s")
@@ -153,7 +179,9 @@ def _steps(
     scaling = [(h.symbol, h.scaled) for h in rule.hyperparameters if h.rate is not None]
     nexts = [sp.Symbol(f"{state}_next") for state in rule.states]
     steps = [
-        Step("Rule", f"{rule.title}; dialect {rule.dialect}; step k, from 1", tuple(zip(nexts, rule.update, strict=True))),
+        Step(
+            "Rule", f"{rule.title}; dialect {rule.dialect}; step k, from 1", tuple(zip(nexts, rule.update, strict=True))
+        ),
         Step("Noise", f"{law.name} law, s its scale", ((g, G + s * Z),)),
         Step("Scaling", "time before step k is t = eta (k - 1)", ((k, t / eta + 1), *scaling)),
     ]
@@ -164,9 +192,17 @@ def _steps(
     h = [sp.Symbol(f"h_{state}") for state in rule.states]
     steps += [
         Step("One-step increment", "leading term of (next - state)/eta", tuple(zip(h, one_step.leading, strict=True))),
-        Step("Mean", "b = E h, exact over Z", tuple((sp.Symbol(f"b_{y}"), b) for y, b in zip(rule.states, sde.drift, strict=True))),
+        Step(
+            "Mean",
+            "b = E h, exact over Z",
+            tuple((sp.Symbol(f"b_{y}"), b) for y, b in zip(rule.states, sde.drift, strict=True)),
+        ),
         Step("Noise functions", "their covariance under the law", ((sp.Matrix([list(functions)]), sp.Matrix(gram)),)),
         Step("Covariance", "eta Cov h, in full", (("Cov", sde.covariance),)),
-        Step("Match", "generator L0 = D1: drift b, diffusion B with B B^T = eta Cov h", (("drift", sde.drift), ("diffusion", sde.diffusion))),
+        Step(
+            "Match",
+            "generator L0 = D1: drift b, diffusion B with B B^T = eta Cov h",
+            (("drift", sde.drift), ("diffusion", sde.diffusion)),
+        ),
     ]
     return tuple(steps)

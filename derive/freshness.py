@@ -58,7 +58,9 @@ def _compare(path: Path, text: str) -> Finding | None:
     found = path.read_text(encoding="utf-8")
     if _SYMPY.sub("", found, count=1) == _SYMPY.sub("", text, count=1):
         return None
-    lines = difflib.unified_diff(found.splitlines(), text.splitlines(), f"{path.name} (file)", f"{path.name} (derived)", lineterm="")
+    lines = difflib.unified_diff(
+        found.splitlines(), text.splitlines(), f"{path.name} (file)", f"{path.name} (derived)", lineterm=""
+    )
     diff = "\n".join(lines)
     if _edited(found):
         remedy = f"its body does not match its own digest: edit the rule instead, then run `{COMMAND}`"

@@ -53,7 +53,7 @@ class student_t_sign(sp.Function):
 
     def _latex(self, printer: Any, exp: str | None = None) -> str:
         y, nu = (printer._print(argument) for argument in self.args)
-        name = r"\left(2 F_{t_{%s}} - 1\right)" % nu
+        name = rf"\left(2 F_{{t_{{{nu}}}}} - 1\right)"
         return rf"{name}\left({y}\right)" if exp is None else rf"{{{name}\left({y}\right)}}^{{{exp}}}"
 
 

@@ -77,7 +77,9 @@ class StudentT:
         if n == 0:
             return sp.S.One
         if self.exists(n) == False:  # noqa: E712 - sympy relational
-            raise MomentDoesNotExist(f"student-t noise with nu = {self.nu} has no moment of order {n}: nu > {n} is needed")
+            raise MomentDoesNotExist(
+                f"student-t noise with nu = {self.nu} has no moment of order {n}: nu > {n} is needed"
+            )
         if n % 2:
             return sp.S.Zero
         return sp.prod([self.nu * (2 * i - 1) / (self.nu - 2 * i) for i in range(1, n // 2 + 1)])

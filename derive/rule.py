@@ -100,7 +100,9 @@ class UpdateRule:
             unknown = expression.free_symbols - allowed
             if unknown:
                 names = ", ".join(sorted(map(str, unknown)))
-                raise ValueError(f"{self.name}: the update of {state} uses {names}, which is no state or hyperparameter")
+                raise ValueError(
+                    f"{self.name}: the update of {state} uses {names}, which is no state or hyperparameter"
+                )
 
 
 def update_rule(

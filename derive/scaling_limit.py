@@ -43,7 +43,9 @@ def increment(rule: UpdateRule) -> Increment:
     for state, update in zip(rule.states, rule.update, strict=True):
         change = _scaled(update - state, used, rule, kept)
         if sp.expand(change.subs(eta, 0).subs(dict.fromkeys(kept.values(), 0))) != 0:
-            raise NotDerivable(f"{rule.name}: the increment of {state} does not vanish with eta: a fast state is not supported")
+            raise NotDerivable(
+                f"{rule.name}: the increment of {state} does not vanish with eta: a fast state is not supported"
+            )
         first, second = _two_terms(change, str(state), rule)
         back = {symbol: eta * rate for rate, symbol in kept.items()}
         leading.append(first.subs(back))

@@ -31,7 +31,12 @@ def constant_scale(x, s, data):
     """A noise scale that does not depend on x: leaves ``s`` as it was filled."""
 
 
-@njit(types.void(LANE_STACK, int64, int64, int64, types.boolean, _PLAN, float64), cache=True, nogil=True, error_model="numpy")
+@njit(
+    types.void(LANE_STACK, int64, int64, int64, types.boolean, _PLAN, float64),
+    cache=True,
+    nogil=True,
+    error_model="numpy",
+)
 def fill_noise(noise, d, chunk, first_path, algorithm, plan, nu):
     """Draws for the optimizer steps ``chunk * S ... chunk * S + S - 1``; noise is (S * m, d, L), m layers per step.
 
@@ -53,9 +58,9 @@ def fill_noise(noise, d, chunk, first_path, algorithm, plan, nu):
         if law == GAUSSIAN or c > 1:
             fill_normals(draws, first_path, first, c, seed)
         elif algorithm:
-            fill_student_t(draws, first_path, first, seed, 0, nu)
+            fill_student_t(draws, first_path, first, 0, seed, nu)
         elif c == 0:
-            fill_pairs(draws, partner, first_path, first, seed, 0)
+            fill_pairs(draws, partner, first_path, first, 0, seed)
         else:
             draws[:] = partner
         for f in range(steps):
@@ -136,8 +141,8 @@ def run_block(
 
     state (n, d, L) and s (d, L) hold the start; scale_factor > 0 asks for s = scale_factor * scale(x) at every step.
     """
-    start, steps, substeps, noises, _, seed = plan
-    n, d, lanes = state.shape
+    start, steps, substeps, noises, _law, seed = plan
+    _, d, lanes = state.shape
     per_chunk = _steps_per_chunk(d)
     noise_algorithm = np.empty((per_chunk, d, lanes))
     noise_model = np.empty((per_chunk * noises, d, lanes))

@@ -40,7 +40,8 @@ array of the optimizer's module; k: number of this step, from 1; t: time before 
 
 
 def _compiled(signature: Any) -> Callable[[Callable[..., None]], Any]:
-    return njit(signature, cache=True, nogil=True, error_model="numpy")
+    decorator: Callable[[Callable[..., None]], Any] = njit(signature, cache=True, nogil=True, error_model="numpy")
+    return decorator
 
 
 value_kernel = _compiled(VALUE)

@@ -6,9 +6,8 @@ blocks changes no bit. The seed is 64 bits in an int64.
 
 Two layouts share the words of a stream, four of which make a block of Philox: `fill_normals` turns two words
 into two numbers, `fill_pairs` and `fill_student_t` give two words to every number. Draws of different layouts
-from the same stream are therefore dependent. Of two words the first makes U and the second makes V; for the
-signed integer w that a word holds,
-    U = (w + 1/2)/2^32 mod 1,  V = (w | 1)/2^32,  r = sqrt(-2 ln U),  z = r cos(2 pi V) and r sin(2 pi V).
+from the same stream are therefore dependent. Of two words w the first makes U and the second makes V:
+    U, V = (w + 1/2)/2^32 mod 1,    r = sqrt(-2 ln U),    z = r cos(2 pi V) and r sin(2 pi V).
 U lies strictly between 0 and 1 and V is never a multiple of 1/4, so that no draw is 0 or infinite.
 """
 
@@ -27,10 +26,13 @@ from adasde.kernels.special import bits_of, expm1, float_of, log, polynomial
 RADIUS32_P = tuple(np.float32(c) for c in (
     -3.999999998683218, -1.3333358029318283, -0.7995351965482436, -0.5977001065619956,
 ))
-COSINE32_P = tuple(np.float32(c) for c in (
-    6.283185291837044, -41.341682323056894, 81.60253345452281, -76.58169219540135, 39.75961164954001,
+SINE32_P = tuple(np.float32(c) for c in (
+    6.283185297337734, -41.34166828375179, 81.59331460162468, -75.43057086541386,
 ))
-COSINE_P = (
+COSINE32_P = tuple(np.float32(c) for c in (
+    0.9999999840880617, -19.73915688689343, 64.92171291298322, -83.60575208336506,
+))
+SINE_P = (
     6.283185307179586, -41.341702240399755, 81.6052492760737, -76.70585975283137, 42.05869392563525,
     -15.094641678527667, 3.819928075914724, -0.7177331329186604, 0.10089280995909351,
 )
@@ -42,7 +44,9 @@ _ULP, _ULP64 = np.float32(2.0**-32), 2.0**-32
 _MINUS_2_LN2 = np.float32(-2.0 * math.log(2.0))
 _ROOT_HALF = np.int32(0x3F3504F3)
 _MANTISSA, _MANTISSA_BITS = np.int32(0x007FFFFF), np.int32(23)
-_ODD, _QUARTER_TURN = np.int32(1), np.int32(1 << 30)
+_ULP_OF_X = np.float32(2.0**-34)
+_EIGHTH_TURN = np.int32(1 << 29)
+_FIRST_BIT, _SECOND_BIT, _TWO_BITS, _THIRTY_BITS = np.int32(1), np.int32(2), np.int32(2), np.int32(30)
 
 
 @inlined()
@@ -63,14 +67,21 @@ def squared_radius32(word: np.int32) -> np.float32:
 
 
 @inlined()
-def cosine32(word: np.int32) -> np.float32:
-    """cos(2 pi V) = sin(2 pi (1/4 - |V|)) in float32, relative error below 3e-7.
+def cosine_sine32(word: np.int32) -> tuple[np.float32, np.float32]:
+    """cos(2 pi V), sin(2 pi V) in float32, relative error below 3e-7.
 
-    The subtraction is one of integers and exact, which leaves an odd polynomial on a quarter turn.
+    V = q/4 + x with a quarter q and |x| < 1/8, both read off the word exactly: cosine and sine of 2 pi x change
+    places if q is odd, the cosine is negative for q = 1, 2 and the sine for q = 2, 3.
     """
-    turn = np.int32(word | _ODD)
-    x: np.float32 = float32(np.int32(_QUARTER_TURN - abs(turn))) * _ULP
-    return x * polynomial(x * x, COSINE32_P)
+    x: np.float32 = float32(np.int32(np.int32(word << _TWO_BITS) | _SECOND_BIT)) * _ULP_OF_X
+    q = np.int32(np.int32(word + _EIGHTH_TURN) >> _THIRTY_BITS)
+    sine, cosine = x * polynomial(x * x, SINE32_P), polynomial(x * x, COSINE32_P)
+    swap = np.int32(q & _FIRST_BIT) != np.int32(0)
+    along, across = (sine, cosine) if swap else (cosine, sine)
+    along_sign = np.int32(np.int32(np.int32(q + _FIRST_BIT) & _SECOND_BIT) << _THIRTY_BITS)
+    across_sign = np.int32(np.int32(q & _SECOND_BIT) << _THIRTY_BITS)
+    # A flipped bit instead of a product with +-1 or a choice: one operation.
+    return float_of(np.int32(bits_of(along) ^ along_sign)), float_of(np.int32(bits_of(across) ^ across_sign))
 
 
 @inlined()
@@ -82,9 +93,9 @@ def uniform(word: np.int32) -> float:
 
 @inlined()
 def cosine(word: np.int32) -> float:
-    """cos(2 pi V) in float64 like `cosine32`, relative error below 1e-15."""
-    x: float = 0.25 - abs(float64(np.int32(word | _ODD)) * _ULP64)
-    return x * polynomial(x * x, COSINE_P)
+    """cos(2 pi V) = sin(2 pi (1/4 - |V|)) for V in (-1/2, 1/2), in float64, relative error below 1e-15."""
+    x: float = 0.25 - abs((float64(word) + 0.5) * _ULP64)
+    return x * polynomial(x * x, SINE_P)
 
 
 @compiled()
@@ -106,9 +117,8 @@ def box_muller(words: np.ndarray, normals: np.ndarray) -> None:
     for k in range(0, 4, 2):
         for j in range(words.shape[1]):
             r = math.sqrt(squared_radius32(words[k, j]))
-            turn = words[k + 1, j]
-            normals[k, j] = r * cosine32(turn)
-            normals[k + 1, j] = r * cosine32(np.int32(turn - _QUARTER_TURN))
+            cosine, sine = cosine_sine32(words[k + 1, j])
+            normals[k, j], normals[k + 1, j] = r * cosine, r * sine
 
 
 @compiled()
@@ -143,7 +153,7 @@ def fill_normals(z: np.ndarray, first_path: int, first_q: int, stream: int, seed
 
 
 @compiled(types.void(LANES, LANES, int64, int64, int64, int64))
-def fill_pairs(z1: np.ndarray, z2: np.ndarray, first_path: int, first_q: int, seed: int, stream: int) -> None:
+def fill_pairs(z1: np.ndarray, z2: np.ndarray, first_path: int, first_q: int, stream: int, seed: int) -> None:
     """z1, z2 (rows, L): two independent standard normals, r cos and r sin; rows and first_q are even."""
     rows, lanes = z1.shape
     words, normals = np.empty((4, lanes), np.int32), np.empty((4, lanes), np.float32)
@@ -157,7 +167,7 @@ def fill_pairs(z1: np.ndarray, z2: np.ndarray, first_path: int, first_q: int, se
 
 
 @compiled(types.void(LANES, int64, int64, int64, int64, float64))
-def fill_student_t(z: np.ndarray, first_path: int, first_q: int, seed: int, stream: int, nu: float) -> None:
+def fill_student_t(z: np.ndarray, first_path: int, first_q: int, stream: int, seed: int, nu: float) -> None:
     """z (rows, L): Student-t variates from the U and V of `fill_pairs`; rows and first_q are even, nu > 0.
 
     A variate has the sign of the pair's z1 and, for the same V, grows with the pair's r.

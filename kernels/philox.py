@@ -24,9 +24,7 @@ _STREAM = np.uint64(24)
 
 def inlined(*signature: Any) -> Callable[[Function], Function]:
     """Compiles a scalar function that is to vanish into the loop over lanes that calls it, and vectorise."""
-    decorator: Callable[[Function], Function] = njit(
-        *signature, cache=True, error_model="numpy", forceinline=True
-    )
+    decorator: Callable[[Function], Function] = njit(*signature, cache=True, error_model="numpy", forceinline=True)
     return decorator
 
 

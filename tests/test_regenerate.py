@@ -30,12 +30,16 @@ def copy(tmp_path):
     root = tmp_path / "adasde"
     shutil.copytree(Path(adasde.__file__).parent, root, ignore=ignore)
     for part in (adasde.derive, adasde.kernels, adasde.papers):
-        shutil.copytree(Path(part.__file__).parent, root / part.__name__.rpartition(".")[2], ignore=ignore, dirs_exist_ok=True)
+        shutil.copytree(
+            Path(part.__file__).parent, root / part.__name__.rpartition(".")[2], ignore=ignore, dirs_exist_ok=True
+        )
 
     def run(*arguments, program="from adasde.cli import main; main()"):
         found = "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
         command = [sys.executable, "-P", "-c", found + program, str(tmp_path), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "COLUMNS": "160"})
+        return subprocess.run(
+            command, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "COLUMNS": "160"}
+        )
 
     return root, run
 

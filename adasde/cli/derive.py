@@ -12,7 +12,9 @@ from adasde.errors import InvalidParameter, NoModel, UnknownName
 @click.command("derive")
 @click.argument("optimizer")
 @click.option("--noise", default="gaussian", show_default=True, help="Noise law: gaussian, student-t, or student-t:NU.")
-@click.option("--model", default="sde", show_default=True, help="`sde` (derived) or a published model by its paper's key.")
+@click.option(
+    "--model", default="sde", show_default=True, help="`sde` (derived) or a published model by its paper's key."
+)
 @click.option("--format", "form", type=click.Choice(["text", "latex", "json"]), default="text", show_default=True)
 def command(optimizer: str, noise: str, model: str, form: str) -> None:
     """Print the derivation of OPTIMIZER's SDE: rule, scaling, one-step increment, its mean and covariance, drift and
@@ -39,7 +41,7 @@ def command(optimizer: str, noise: str, model: str, form: str) -> None:
 
 
 def parse_law(text: str):  # type: ignore[no-untyped-def]
-    """``gaussian``, ``student-t`` or ``student-t:NU`` (a scale may follow and is ignored) as a law with sympy symbols."""
+    """``gaussian``, ``student-t`` or ``student-t:NU`` as a law for sympy; a scale may follow and is ignored."""
     import sympy as sp
 
     from adasde.derive.noise import LAWS, StudentT
@@ -81,6 +83,8 @@ def _printed(optimizer: str, model: str, law):  # type: ignore[no-untyped-def]
     if model not in papers():
         raise UnknownName("model", model, ["sde", *papers()])
     if optimizer not in papers()[model]:
-        raise NoModel(f"{model}: optimizer", optimizer, "{" + ", ".join(papers()[model]) + "}", "the paper has no SDE for it")
+        raise NoModel(
+            f"{model}: optimizer", optimizer, "{" + ", ".join(papers()[model]) + "}", "the paper has no SDE for it"
+        )
     sde = papers()[model][optimizer].equations(law)
     return Derivation(registry()[optimizer], law, published_steps(sde), (), sde)

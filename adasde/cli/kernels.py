@@ -9,7 +9,9 @@ from adasde.errors import UnknownName
 
 @click.command("kernels")
 @click.option("--write", "action", flag_value="write", help="Regenerate every module that differs; delete orphans.")
-@click.option("--check", "action", flag_value="check", help="Fail with a diff on stale, hand-edited, missing or orphaned files.")
+@click.option(
+    "--check", "action", flag_value="check", help="Fail with a diff on stale, hand-edited, missing or orphaned files."
+)
 @click.option("--show", metavar="OPTIMIZER", help="Print the module that the derivation gives today.")
 def command(action: str | None, show: str | None) -> None:
     """Write, check or show the generated kernels."""

@@ -32,9 +32,7 @@ def run_options(command: Command) -> Command:
             ),
             click.option("--lr", type=float, help="Learning rate eta."),
             click.option("--beta1", type=float, help="Decay of the first moment."),
-            click.option(
-                "--beta2", "--beta", "--alpha", "beta2", type=float, help="Decay of the second moment."
-            ),
+            click.option("--beta2", "--beta", "--alpha", "beta2", type=float, help="Decay of the second moment."),
             click.option("--eps", type=float, help="Added to the root of the second moment."),
             click.option("--weight-decay", type=float, help="Decoupled weight decay theta."),
             click.option("--steps", default=1000, show_default=True, help="Optimizer steps."),
@@ -47,9 +45,7 @@ def run_options(command: Command) -> Command:
                 metavar="STATE=VALUE",
                 help="Starting value of a further state, e.g. v=0.25.",
             ),
-            click.option(
-                "--start", type=int, help="Optimizer steps before the SDE takes over with their state."
-            ),
+            click.option("--start", type=int, help="Optimizer steps before the SDE takes over with their state."),
             click.option("--threads", type=int, help="Worker threads; the result does not depend on it."),
             click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
         ]

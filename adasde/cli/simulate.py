@@ -19,12 +19,8 @@ FIGURES = (".pdf", ".png", ".svg")
 @click.argument("optimizer")
 @click.option("--model", default="sde", show_default=True, help="`algorithm`, `sde` or a published model.")
 @run_options
-@click.option(
-    "--save", default=11, show_default=True, help="Number of saved times, the first and last included."
-)
-@click.option(
-    "--substeps", default=1, show_default=True, help="SDE steps per optimizer step: dt = lr / substeps."
-)
+@click.option("--save", default=11, show_default=True, help="Number of saved times, the first and last included.")
+@click.option("--substeps", default=1, show_default=True, help="SDE steps per optimizer step: dt = lr / substeps.")
 @click.option("--device", type=click.Choice(["cpu"]), default="cpu", show_default=True)
 @click.option(
     "--plot",
@@ -46,7 +42,7 @@ def command(
     Times are t = lr * step. The noise scale is per sample; --batch divides it by sqrt(B).
     """
     from adasde.cli.progress import progress
-    from adasde.simulate import simulate
+    from adasde.simulation import simulate
 
     arguments = run_arguments(options) | {"save": save}
     if plot is not None:
@@ -77,13 +73,9 @@ def _check_plot(path: Path) -> None:
 
 def _plot(optimizer: str, model: str, arguments: dict[str, Any], ensemble: Any, path: str) -> None:
     from adasde.plots import loss_bands
-    from adasde.simulate import simulate
+    from adasde.simulation import simulate
 
-    shown = (
-        {}
-        if model == "algorithm"
-        else {"optimizer": simulate(optimizer, "algorithm", **{**arguments, "start": None})}
-    )
-    figure = loss_bands({**shown, f"{model}, dt = lr/{ensemble.substeps}": ensemble})
+    shown = [] if model == "algorithm" else [simulate(optimizer, "algorithm", **{**arguments, "start": None})]
+    figure = loss_bands([*shown, ensemble])
     figure.savefig(Path(path), dpi=150)
     click.echo(f"wrote {path}", err=True)

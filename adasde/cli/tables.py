@@ -10,8 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from adasde.ensemble import Ensemble
+
 if TYPE_CHECKING:
-    from adasde.compare import Comparison
+    from adasde.comparison import Comparison
     from adasde.reproduce import Result
     from adasde.verify.check import Check
 
@@ -28,7 +29,9 @@ def ensemble_table(ensemble: Ensemble) -> None:
     """Mean and variance of the first coordinates and the loss with its standard error, at every saved time."""
     shown = min(COORDINATES_SHOWN, ensemble.mean.shape[1])
     hyper = ", ".join(f"{name} {value:g}" for name, value in ensemble.parameters.items())
-    title = f"{ensemble.optimizer}, model {ensemble.model} on {ensemble.loss}, noise {ensemble.noise} per sample\n{hyper}"
+    title = (
+        f"{ensemble.optimizer}, model {ensemble.model} on {ensemble.loss}, noise {ensemble.noise} per sample\n{hyper}"
+    )
     table = Table(title=title, caption="t = lr * step; se is one standard error of the mean loss")
     table.add_column("t", justify="right")
     for i in range(shown):
@@ -37,13 +40,15 @@ def ensemble_table(ensemble: Ensemble) -> None:
     for name in ("E f", "se", "paths", "diverged"):
         table.add_column(name, justify="right")
     for k, t in enumerate(ensemble.times):
-        moments = [f"{v:.5g}" for i in range(shown) for v in (ensemble.mean[k, i], ensemble.var[k, i])]
-        loss = [f"{ensemble.loss_mean[k]:.5g}", f"{ensemble.loss_se[k]:.2g}"]
+        moments = [finite(v, 5) for i in range(shown) for v in (ensemble.mean[k, i], ensemble.var[k, i])]
+        loss = [finite(ensemble.loss_mean[k], 5), finite(ensemble.loss_se[k], 2)]
         table.add_row(f"{t:g}", *moments, *loss, str(ensemble.n[k]), str(ensemble.diverged[k]))
     console().print(table)
     if ensemble.diverged[-1]:
         gone = int(ensemble.diverged[-1])
-        console().print(f"{gone} of {gone + int(ensemble.n[-1])} paths diverged; they are left out of the averages from then on")
+        console().print(
+            f"{gone} of {gone + int(ensemble.n[-1])} paths diverged; they are left out of the averages from then on"
+        )
 
 
 def catalog_tables(catalog: dict[str, Any]) -> None:
@@ -62,9 +67,9 @@ def catalog_tables(catalog: dict[str, Any]) -> None:
     out.print("Backends: " + ", ".join(catalog["backends"]))
 
 
-def finite(value: float) -> str:
+def finite(value: float, digits: int) -> str:
     """A number for a table; a dash where there is none."""
-    return f"{value:.4g}" if np.isfinite(value) else "-"
+    return f"{value:.{digits}g}" if np.isfinite(value) else "-"
 
 
 def checks_table(title: str, checks: list[Check]) -> None:
@@ -94,9 +99,10 @@ def verdict_tables(paper: str, results: list[Result]) -> None:
         out.print(table)
     first = results[0].comparison
     out.print(
-        f"E f: final mean loss ± half of its 95 % interval. difference: relative to the optimizer's excess loss f - min f, path "
-        f"by path on common\nnoise; intervals hold for all models of an optimizer together with {first.level:.0%}. agrees: interval "
-        f"within ±{first.agreements[0].margin:.0%}, differs: outside, undecided: more paths are needed.",
+        "E f: final mean loss ± half of its 95 % interval. difference: relative to the optimizer's excess loss\n"
+        "f - min f, path by path on common noise; intervals hold for all models of an optimizer together with\n"
+        f"{first.level:.0%}. agrees: interval within ±{first.agreements[0].margin:.0%}; differs: outside; "
+        "undecided: more paths are needed.",
         highlight=False,
     )
 

@@ -15,7 +15,9 @@ from adasde.cli.options import run_arguments, run_options
 @click.argument("optimizer")
 @click.option("--model", default="sde", show_default=True, help="`sde` or a published model.")
 @run_options
-@click.option("--margin", type=float, default=0.05, show_default=True, help="Agreement: relative difference of the excess loss.")
+@click.option(
+    "--margin", type=float, default=0.05, show_default=True, help="Agreement: relative difference of the excess loss."
+)
 def command(optimizer: str, model: str, as_json: bool, margin: float, **options: Any) -> None:
     """Check OPTIMIZER's derivation, kernels and model against the optimizer itself.
 

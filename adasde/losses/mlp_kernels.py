@@ -230,9 +230,7 @@ def residual_tangent(out: Array, p: Array, z_dot: Array) -> None:
 
 
 @device
-def deltas(
-    delta: Array, h: Array, theta: Array, flipped: Array, data: Array, sizes: Sizes, start: int, n: int
-) -> None:
+def deltas(delta: Array, h: Array, theta: Array, flipped: Array, data: Array, sizes: Sizes, start: int, n: int) -> None:
     """Fills h, and delta_l with the gradient of each sample's loss in z_l: phi'(z_l) (delta_{l+1} W_l^T)."""
     p = forward(h, theta, data, sizes, start, n)
     softmax(p)

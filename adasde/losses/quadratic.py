@@ -83,9 +83,7 @@ def Quadratic(H: ArrayLike) -> Loss:
         remedy = "give a diagonal or a square matrix"
         raise InvalidParameter("quadratic: H", repr(H), "the arrays of numbers", remedy) from None
     if h.ndim not in (1, 2) or h.size == 0 or (h.ndim == 2 and h.shape[0] != h.shape[1]):
-        raise InvalidParameter(
-            "quadratic: shape of H", h.shape, "{(d,), (d, d)}", "give a diagonal or a square matrix"
-        )
+        raise InvalidParameter("quadratic: shape of H", h.shape, "{(d,), (d, d)}", "give a diagonal or a square matrix")
     if not np.isfinite(h).all():
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(h))[0])
         where = f"quadratic: H[{', '.join(map(str, place))}]"

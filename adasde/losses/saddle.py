@@ -57,9 +57,7 @@ def EmbeddedSaddle(h: ArrayLike = (-1.0, 2.0), quartic: float = 1.0, cubic: floa
         checked("saddle: cubic", cubic, "(-inf, inf)"),
     )
     data = np.concatenate([[quartic, cubic], diagonal])
-    name = (
-        "saddle" if diagonal.tolist() == [-1.0, 2.0] else "saddle:" + ",".join(spelled(a) for a in diagonal)
-    )
+    name = "saddle" if diagonal.tolist() == [-1.0, 2.0] else "saddle:" + ",".join(spelled(a) for a in diagonal)
     if (quartic, cubic) != (1.0, 0.1):
         name += f" with quartic {spelled(quartic)}, cubic {spelled(cubic)}"
     start = np.full(len(diagonal), 0.1)

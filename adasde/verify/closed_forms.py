@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
 from adasde.noise import Noise
-from adasde.simulate import simulate
+from adasde.simulation import simulate
 from adasde.verify import sign_law
 from adasde.verify.check import FALSE_ALARM, Check, check
 from adasde.verify.linear import FROZEN, linear, moments, stationary_variance
@@ -52,6 +53,7 @@ def _linear_ensemble(frozen: Setting, model: str, substeps: int) -> Check:
     """Sample means and variances at two times against the exact recursion, each as a z-score."""
     steps, first = 80, 4
     saves = (20, steps)
+    values: dict[str, Any] = frozen.values
     ensemble = simulate(
         frozen.rule.name,
         model,
@@ -64,7 +66,7 @@ def _linear_ensemble(frozen: Setting, model: str, substeps: int) -> Check:
         start=None if model == "algorithm" else first,
         save=saves,
         x0=START,
-        **frozen.values,
+        **values,
     )
     scores = []
     for i, curvature in enumerate(CURVATURES):
@@ -114,7 +116,16 @@ def _lattice_law(original: Setting) -> Check:
     noise = Noise(original.noise.law, (SCALE,), original.noise.nu)
     x, weight = sign_law.lattice_law(noise, SCALE, curvature, lr, first=0.05)
     ensemble = simulate(
-        "signsgd", "algorithm", loss="quadratic:1", noise=noise, steps=steps, paths=PATHS, seed=12, save=2, x0=[0.05], lr=lr
+        "signsgd",
+        "algorithm",
+        loss="quadratic:1",
+        noise=noise,
+        steps=steps,
+        paths=PATHS,
+        seed=12,
+        save=2,
+        x0=[0.05],
+        lr=lr,
     )
     mean = (weight * x).sum()
     central = [(weight * (x - mean) ** n).sum() for n in (2, 4)]
@@ -124,7 +135,9 @@ def _lattice_law(original: Setting) -> Check:
     ]
     limit, worst = stats.norm.isf(FALSE_ALARM / 4), max(map(abs, scores))
     statement = "optimizer: stationary law in one dimension equals the exact birth-death law"
-    measured = f"variance {ensemble.var[-1, 0]:.5g} against {central[0]:.5g}, largest |z| {worst:.2f}, limit {limit:.2f}"
+    measured = (
+        f"variance {ensemble.var[-1, 0]:.5g} against {central[0]:.5g}, largest |z| {worst:.2f}, limit {limit:.2f}"
+    )
     return check(4, statement, worst < limit, measured)
 
 
@@ -136,5 +149,6 @@ def _sign_stationary_variance(original: Setting) -> Check:
         optimizer = sign_law.lattice_variance(original.noise, SCALE, 1.0, lr)
         gaps.append(sign_law.sde_variance(original.noise, SCALE, 1.0, lr) / optimizer - 1)
     statement = "stationary variance in one dimension equals the optimizer's up to O(eta)"
-    measured = f"model/optimizer - 1 = {gaps[-1]:.2e} at eta = {rates[-1]:g}, that is {gaps[-1] / (rates[-1] * slope):.3f} eta c"
+    in_units = gaps[-1] / (rates[-1] * slope)
+    measured = f"model/optimizer - 1 = {gaps[-1]:.2e} at eta = {rates[-1]:g}, that is {in_units:.3f} eta c"
     return check(4, statement, abs(gaps[-1]) < 0.6 * abs(gaps[0]), measured)

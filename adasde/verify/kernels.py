@@ -112,7 +112,9 @@ def _zero_noise_is_the_ode(setting: Setting) -> Check:
     limit = []
     for j in range(LANES):
         point = _at(setting, lanes, j) | {s: sp.Float("1e-60", DIGITS)}
-        limit.append([float((y + eta * b).subs(point).evalf(DIGITS)) for y, b in zip(setting.rule.states, drift, strict=True)])
+        limit.append(
+            [float((y + eta * b).subs(point).evalf(DIGITS)) for y, b in zip(setting.rule.states, drift, strict=True)]
+        )
     exact = np.array(limit).T[:, None, :]
     gap = _excess(found, exact, lanes.state)
     statement = "zero noise gives one Euler step of the ODE"
@@ -125,7 +127,19 @@ def _driver_is_the_recursion(setting: Setting) -> Check:
 
     model = setting.sde.model
     run = plan(
-        setting.rule.name, model, "quadratic:1,0.5,2", setting.noise, 24, 8, 5, 3, 3, range(25), None, None, setting.values
+        setting.rule.name,
+        model,
+        "quadratic:1,0.5,2",
+        setting.noise,
+        24,
+        8,
+        5,
+        3,
+        3,
+        range(25),
+        None,
+        None,
+        setting.values,
     )
     xs, _ = run.block(0, 8)
     state = np.ascontiguousarray(np.broadcast_to(run.initial[:, :, None], (*run.initial.shape, 8)))
@@ -139,7 +153,9 @@ def _driver_is_the_recursion(setting: Setting) -> Check:
     for i in range(24):
         gap = max(gap, float(np.abs(state[0] - xs[i]).max()))
         if i < 3:
-            setting.algorithm(state, h * state[0], scale, optimizer_draws[i : i + 1], run.p, i + 1, eta_value * i, eta_value)
+            setting.algorithm(
+                state, h * state[0], scale, optimizer_draws[i : i + 1], run.p, i + 1, eta_value * i, eta_value
+            )
             continue
         fine = np.empty((3 * run.noises, 3, 8))
         driver.fill_bridge(fine, model_draws[i * run.noises : (i + 1) * run.noises], i, 0, run.seed)
@@ -147,4 +163,6 @@ def _driver_is_the_recursion(setting: Setting) -> Check:
             draws, dt = fine[part * run.noises : (part + 1) * run.noises], eta_value / 3
             setting.step(state, h * state[0], scale, draws, run.p, i + 1, eta_value * i + dt * part, dt)
     gap = max(gap, float(np.abs(state[0] - xs[24]).max()))
-    return check(3, "driver equals the recursion with given increments", gap < 1e-11, f"largest gap {gap:.1e} over 24 steps")
+    return check(
+        3, "driver equals the recursion with given increments", gap < 1e-11, f"largest gap {gap:.1e} over 24 steps"
+    )

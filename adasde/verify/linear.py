@@ -42,15 +42,22 @@ def linear(setting: Setting, curvature: float) -> Linear:
     numbers = {symbol: value for symbol, value in setting.numbers().items() if np.isfinite(value)}
     return Linear(
         states,
-        *(matrix.subs(numbers) for matrix in (updates.jacobian(states), updates.jacobian([Z]), drift.jacobian(states), diffusion)),
+        *(
+            matrix.subs(numbers)
+            for matrix in (updates.jacobian(states), updates.jacobian([Z]), drift.jacobian(states), diffusion)
+        ),
     )
 
 
 def _freeze(expression: sp.Expr) -> sp.Expr:
-    return expression.replace(lambda e: e.is_Pow and e.exp == sp.Rational(1, 2) and (e.has(v) or e.has(g)), lambda _: sp.S.Zero)
+    return expression.replace(
+        lambda e: e.is_Pow and e.exp == sp.Rational(1, 2) and (e.has(v) or e.has(g)), lambda _: sp.S.Zero
+    )
 
 
-def moments(system: Linear, start: Array, scale: float, variance: float, plan: tuple[int, int, int], lr: float) -> list[tuple[Array, Array]]:
+def moments(
+    system: Linear, start: Array, scale: float, variance: float, plan: tuple[int, int, int], lr: float
+) -> list[tuple[Array, Array]]:
     """Exact mean and covariance of (x, m) after every optimizer step: the optimizer for ``first`` steps, then the
     model's Euler recursion with ``substeps`` substeps. plan = (first, steps, substeps); variance = Var Z."""
     first, steps, substeps = plan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from adasde.compare import Comparison, compare
+from adasde.comparison import Comparison, compare
 from adasde.verify.check import Check
 from adasde.verify.setting import Setting
 

@@ -18,10 +18,10 @@ def lattice_law(noise: Noise, scale: float, curvature: float, lr: float, first: 
     """
     law = frozen(noise)
     reach = int(np.ceil(max(60 * lr, 40 * scale / curvature) / lr))
-    x = first + lr * np.arange(-reach, reach + 1)
-    ratio = law.logcdf(-curvature * x[:-1] / scale) - law.logcdf(curvature * x[1:] / scale)
+    x: Array = first + lr * np.arange(-reach, reach + 1, dtype=np.float64)
+    ratio: Array = law.logcdf(-curvature * x[:-1] / scale) - law.logcdf(curvature * x[1:] / scale)
     logs = np.concatenate([[0.0], np.cumsum(ratio)])
-    weights = np.exp(logs - logs.max())[reach % 2 :: 2]
+    weights: Array = np.exp(logs - logs.max())[reach % 2 :: 2]
     return x[reach % 2 :: 2], weights / weights.sum()
 
 

@@ -107,9 +107,7 @@ def _protect(expression: sp.Expr, guard: dict[sp.Symbol, sp.Symbol]) -> sp.Expr:
         lambda e: e.is_Pow and not e.exp.is_Integer and bool(e.base.free_symbols & set(guard)),
         lambda e: e.base.subs(guard) ** e.exp,
     )
-    return expression.replace(
-        lambda e: e.is_Pow and e.base == s and e.exp.is_negative, lambda e: (s + TINY) ** e.exp
-    )
+    return expression.replace(lambda e: e.is_Pow and e.base == s and e.exp.is_negative, lambda e: (s + TINY) ** e.exp)
 
 
 def _finish(
@@ -135,7 +133,10 @@ def _shared_terms(updates: list[sp.Expr]) -> tuple[list[tuple[sp.Symbol, sp.Expr
     trivial = {name: value for name, value in found if value.is_Symbol or (-value).is_Symbol}
     kept = [(name, value) for name, value in found if name not in trivial]
     numbered = {name: sp.Symbol(f"a{i + 1}") for i, (name, _) in enumerate(kept)}
-    tidy = lambda e: e.xreplace(trivial).xreplace(numbered)  # noqa: E731 - used on both lists
+
+    def tidy(expression: sp.Expr) -> sp.Expr:
+        return expression.xreplace(trivial).xreplace(numbered)
+
     return [(numbered[name], tidy(value)) for name, value in kept], [tidy(update) for update in reduced]
 
 

@@ -25,7 +25,11 @@ def kernel_module(rule: UpdateRule, sdes: list[SDE], helpers_digest: str) -> str
     """
     bodies = [algorithm_body(rule), *(sde_body(sde) for sde in sdes)]
     parts = [_docstring(rule), _imports(bodies), _facts(rule, sdes), _parameters(rule)]
-    parts.append(_step("algorithm", "noises=1, moments=0, singular=False", _algorithm_docstring(rule, bodies[0]), rule, bodies[0]))
+    parts.append(
+        _step(
+            "algorithm", "noises=1, moments=0, singular=False", _algorithm_docstring(rule, bodies[0]), rule, bodies[0]
+        )
+    )
     for sde, body in zip(sdes, bodies[1:], strict=True):
         facts = f"noises={body.noises}, moments={sde.moments}, singular={sde.singular}"
         parts.append(_step(function_name(sde), facts, _sde_docstring(sde, body), rule, body))
@@ -72,7 +76,8 @@ def _imports(bodies: list[LaneBody]) -> str:
     tiny = "\n\nTINY = 1e-300" if "TINY" in text else ""
     return (
         "import math\n\nimport numpy as np\n\n"
-        f"from adasde.kernels.lanes import Hyperparameter, step_kernel\n{special}".rstrip() + tiny
+        f"from adasde.kernels.lanes import Hyperparameter, step_kernel\n{special}".rstrip()
+        + tiny
     )
 
 
@@ -107,7 +112,7 @@ def _parameters(rule: UpdateRule) -> str:
             values.append(code(sp.cancel(rate).subs(names)))
     return (
         f"def parameters({arguments}, nu=math.inf):\n"
-        '    """The array p of every step below, in the order of PARAMETERS; rates are those of decay = 1 - eta rho."""\n'
+        '    """The array p of every step, in the order of PARAMETERS; rho is the rate of decay = 1 - eta rho."""\n'
         f"    return np.array([{', '.join(values)}, nu], dtype=np.float64)"
     )
 
@@ -146,19 +151,28 @@ def _wrapped(label: str, items: tuple[str, ...] | list[str]) -> list[str]:
 
 
 def _algorithm_docstring(rule: UpdateRule, body: LaneBody) -> str:
-    lines = [f'    """{rule.title}: step k of the optimizer with g = G + s z1; {body.operations} operations per lane.', ""]
+    lines = [
+        f'    """{rule.title}: step k of the optimizer with g = G + s z1; {body.operations} operations per lane.',
+        "",
+    ]
     lines += [f"    {state}_next = {update}" for state, update in zip(rule.states, rule.update, strict=True)]
     return "\n".join([*lines, "", f"    Dialect: {rule.dialect}. Source: {rule.cite}.", '    """'])
 
 
 def _sde_docstring(sde: SDE, body: LaneBody) -> str:
-    title = f"model `{sde.model}`, {sde.law.name} noise: weak order {sde.weak_order}; {body.operations} operations per lane."
+    order = f"weak order {sde.weak_order}; {body.operations} operations per lane"
+    title = f"model `{sde.model}`, {sde.law.name} noise: {order}."
     lines = [f'    """{sde.optimizer}, {title}', ""]
     lines += [f"    {name} = {value}" for name, value in sde.named]
     for state, drift, row in zip(sde.states, sde.drift, sde.diffusion.tolist(), strict=True):
         noise = "".join(f" + ({entry}) dW{j + 1}" for j, entry in enumerate(row) if entry != 0)
         lines.append(f"    d{state} = ({drift}) dt{noise}")
-    lines += ["", *_wrapped("Source", [sde.provenance]), *_wrapped("Assumes", sde.assumptions), *_wrapped("Drops", sde.dropped)]
+    lines += [
+        "",
+        *_wrapped("Source", [sde.provenance]),
+        *_wrapped("Assumes", sde.assumptions),
+        *_wrapped("Drops", sde.dropped),
+    ]
     guards = [f"{state} enters roots as max({state}, {floor})" for state, floor in positivity_floors(sde).items()]
     return "\n".join([*lines, *_wrapped("Guard", guards), '    """'])
 

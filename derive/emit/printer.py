@@ -36,4 +36,4 @@ class KernelPrinter(PythonCodePrinter):
 
 def code(expression: sp.Expr) -> str:
     """One expression as Python text."""
-    return KernelPrinter().doprint(expression)
+    return str(KernelPrinter().doprint(expression))

@@ -99,16 +99,34 @@ CLAIMS: dict[str, Claim] = {
     "sgd": Claim(PAPER, "sgd", "", "reconstructed", sgd, _no_difference, "agrees"),
     "signsgd": Claim(PAPER, "signsgd", "Thm 3.2, Cor 3.3", "confirmed", signsgd, _no_difference, "agrees"),
     "rmsprop": Claim(
-        PAPER, "rmsprop", "", "reconstructed", lambda law: _rmsprop("rmsprop", law, sp.S.Zero), _rmsprop_found, _NO_NOISE_IN_V
+        PAPER,
+        "rmsprop",
+        "",
+        "reconstructed",
+        lambda law: _rmsprop("rmsprop", law, sp.S.Zero),
+        _rmsprop_found,
+        _NO_NOISE_IN_V,
     ),
     "rmspropw": Claim(
-        PAPER, "rmspropw", "", "reconstructed", lambda law: _rmsprop("rmspropw", law, theta), _rmsprop_found, _NO_NOISE_IN_V
+        PAPER,
+        "rmspropw",
+        "",
+        "reconstructed",
+        lambda law: _rmsprop("rmspropw", law, theta),
+        _rmsprop_found,
+        _NO_NOISE_IN_V,
     ),
     "adam": Claim(
         PAPER, "adam", "", "reconstructed", lambda law: _adam("adam", law, sp.S.Zero), _adam_found, _NO_LOOK_AHEAD_NOISE
     ),
     "adamw": Claim(
-        PAPER, "adamw", "Thm 3.12", "confirmed", lambda law: _adam("adamw", law, theta), _adam_found, _NO_LOOK_AHEAD_NOISE
+        PAPER,
+        "adamw",
+        "Thm 3.12",
+        "confirmed",
+        lambda law: _adam("adamw", law, theta),
+        _adam_found,
+        _NO_LOOK_AHEAD_NOISE,
     ),
 }
 """The SDE statements, by optimizer."""

@@ -9,7 +9,9 @@ from adasde.derive.noise import Law
 from adasde.derive.notation import G, eps, eta, m, rho1, rho2, s, v, x
 from adasde.papers.claim import BIAS, Claim, P, gamma1, gamma2, printed_sde, variance
 
-CITATION = "S. Malladi et al., On the SDEs and Scaling Rules for Adaptive Gradient Algorithms, NeurIPS 2022, arXiv:2205.10287"
+CITATION = (
+    "S. Malladi et al., On the SDEs and Scaling Rules for Adaptive Gradient Algorithms, NeurIPS 2022, arXiv:2205.10287"
+)
 PAPER = "malladi2022"
 TAG = "recalled and checked"
 ROOT_ETA = sp.sqrt(eta)

@@ -23,7 +23,7 @@ from adasde.losses import parse_loss
 from adasde.losses.quadratic import Quadratic
 from adasde.losses.saddle import EmbeddedSaddle
 from adasde.noise import gaussian, parse_noise, student_t
-from adasde.simulate import simulate
+from adasde.simulation import simulate
 
 Api = dict[str, Any]
 SGD: Api = {"optimizer": "sgd", "loss": "quadratic:1,2", "noise": "gaussian:0.1", "steps": 20, "paths": 8}
@@ -33,64 +33,65 @@ LISTS, NUMBERS = "comma lists of numbers", "the numbers"
 OPTIMIZERS = "{adam, adamw, rmsprop, rmspropw, sgd, signsgd}"
 FINITE, WHOLE = "choose a finite number inside", "whole number"
 MEANT, CHOOSE = "did you mean ", "choose one of these"
+BAD, UNKNOWN = InvalidParameter, UnknownName
 
 TABLE: list[tuple[str, type[InvalidParameter], str, str, str]] = [
-    ("sgd --lr 0", InvalidParameter, "sgd: lr", POSITIVE, FINITE),
-    ("sgd --lr -0.1", InvalidParameter, "sgd: lr", POSITIVE, FINITE),
-    ("sgd --lr nan", InvalidParameter, "sgd: lr", POSITIVE, FINITE),
-    ("sgd --lr inf", InvalidParameter, "sgd: lr", POSITIVE, FINITE),
-    ("adam --beta1 1", InvalidParameter, "adam: beta1", DECAYS, FINITE),
-    ("adam --beta1 -0.1", InvalidParameter, "adam: beta1", DECAYS, FINITE),
-    ("adamw --beta2 1.2", InvalidParameter, "adamw: beta2", DECAYS, FINITE),
-    ("rmsprop --beta2 nan", InvalidParameter, "rmsprop: beta2", DECAYS, FINITE),
-    ("adam --eps -1e-8", InvalidParameter, "adam: eps", NONNEGATIVE, FINITE),
-    ("adamw --weight-decay -1", InvalidParameter, "adamw: weight_decay", NONNEGATIVE, FINITE),
-    ("sgd --beta1 0.9", UnknownName, "sgd: hyperparameter", "{lr}", "it belongs to adam, adamw"),
-    ("adam --weight-decay 0.1", UnknownName, "adam: hyperparameter", "{beta1, ", "belongs to adamw, rmspropw"),
-    ("adan", UnknownName, "optimizer", OPTIMIZERS, MEANT + "'adam'?"),
-    ("xyz", UnknownName, "optimizer", OPTIMIZERS, CHOOSE),
-    ("sgd --model algoritm", UnknownName, "sgd: model", "{algorithm, compag", MEANT + "'algorithm'?"),
-    ("sgd --loss quadradic:1,2", UnknownName, "loss", "{mlp, quadratic, saddle}", MEANT + "'quadratic'?"),
-    ("sgd --loss quadratic:1,nan", InvalidParameter, "quadratic: H[1]", "the finite numbers", "mend this entry"),
-    ("sgd --loss quadratic:a", InvalidParameter, "quadratic: H", LISTS, "write it like 1,2.5"),
-    ("sgd --loss saddle:a", InvalidParameter, "saddle: h", LISTS, "write it like 1,2.5"),
-    ("sgd --loss saddle:inf", InvalidParameter, "saddle: h", "the finite vectors", "give the diagonal of H"),
-    ("sgd --loss mlp:breast-cancer", UnknownName, "mlp: data", "{breast_cancer}", MEANT + "'breast_cancer'?"),
-    ("sgd --loss mlp:breast_cancer:2.5", InvalidParameter, "mlp: hidden", "comma lists of {1, 2", "like 16,16"),
-    ("sgd --loss mlp:breast_cancer:nan", InvalidParameter, "mlp: hidden", "comma lists of {1, 2", "like 16,16"),
-    ("sgd --loss mlp:breast_cancer:0", InvalidParameter, "mlp: hidden", "the tuples of positive", "one width"),
-    ("sgd --loss mlp:breast_cancer:3:gelu", InvalidParameter, "mlp: activation", "{tanh, relu}", CHOOSE),
-    ("sgd --loss mlp:breast_cancer:3:relu:4", InvalidParameter, "loss", "the form mlp:", "leave out"),
-    ("sgd --noise gausian:1", UnknownName, "noise law", "{gaussian, student-t}", MEANT + "'gaussian'?"),
-    ("sgd --noise gaussian:-1", InvalidParameter, "noise scale sigma", NONNEGATIVE, FINITE),
-    ("sgd --noise gaussian:1,nan", InvalidParameter, "noise scale sigma", NONNEGATIVE, FINITE),
-    ("sgd --noise gaussian:a", InvalidParameter, "noise scale sigma", NUMBERS, "write it like 0.5"),
-    ("sgd --noise gaussian:1,2,3", InvalidParameter, "number of noise scales", "{1, 2}", "one per coordinate"),
-    ("sgd --noise gaussian", InvalidParameter, "noise", "the form gaussian:S", "S is one scale"),
-    ("sgd --noise gaussian:1:2", InvalidParameter, "noise", "the form gaussian:S", "S is one scale"),
-    ("sgd --noise student-t:1", InvalidParameter, "noise", "the form student-t:NU:S", "S is one scale"),
-    ("sgd --noise student-t:x:1", InvalidParameter, "student-t: nu", NUMBERS, "write it like 0.5"),
-    ("sgd --noise student-t:0:1", InvalidParameter, "student-t: nu", POSITIVE, FINITE),
-    ("sgd --model algorithm --noise student-t:-2:1", InvalidParameter, "student-t: nu", POSITIVE, FINITE),
+    ("sgd --lr 0", BAD, "sgd: lr", POSITIVE, FINITE),
+    ("sgd --lr -0.1", BAD, "sgd: lr", POSITIVE, FINITE),
+    ("sgd --lr nan", BAD, "sgd: lr", POSITIVE, FINITE),
+    ("sgd --lr inf", BAD, "sgd: lr", POSITIVE, FINITE),
+    ("adam --beta1 1", BAD, "adam: beta1", DECAYS, FINITE),
+    ("adam --beta1 -0.1", BAD, "adam: beta1", DECAYS, FINITE),
+    ("adamw --beta2 1.2", BAD, "adamw: beta2", DECAYS, FINITE),
+    ("rmsprop --beta2 nan", BAD, "rmsprop: beta2", DECAYS, FINITE),
+    ("adam --eps -1e-8", BAD, "adam: eps", NONNEGATIVE, FINITE),
+    ("adamw --weight-decay -1", BAD, "adamw: weight_decay", NONNEGATIVE, FINITE),
+    ("sgd --beta1 0.9", UNKNOWN, "sgd: hyperparameter", "{lr}", "it belongs to adam, adamw"),
+    ("adam --weight-decay 0.1", UNKNOWN, "adam: hyperparameter", "{beta1, ", "belongs to adamw, rmspropw"),
+    ("adan", UNKNOWN, "optimizer", OPTIMIZERS, MEANT + "'adam'?"),
+    ("xyz", UNKNOWN, "optimizer", OPTIMIZERS, CHOOSE),
+    ("sgd --model algoritm", UNKNOWN, "sgd: model", "{algorithm, compag", MEANT + "'algorithm'?"),
+    ("sgd --loss quadradic:1,2", UNKNOWN, "loss", "{mlp, quadratic, saddle}", MEANT + "'quadratic'?"),
+    ("sgd --loss quadratic:1,nan", BAD, "quadratic: H[1]", "the finite numbers", "mend this entry"),
+    ("sgd --loss quadratic:a", BAD, "quadratic: H", LISTS, "write it like 1,2.5"),
+    ("sgd --loss saddle:a", BAD, "saddle: h", LISTS, "write it like 1,2.5"),
+    ("sgd --loss saddle:inf", BAD, "saddle: h", "the finite vectors", "give the diagonal of H"),
+    ("sgd --loss mlp:breast-cancer", UNKNOWN, "mlp: data", "{breast_cancer}", MEANT + "'breast_cancer'?"),
+    ("sgd --loss mlp:breast_cancer:2.5", BAD, "mlp: hidden", "comma lists of {1, 2", "like 16,16"),
+    ("sgd --loss mlp:breast_cancer:nan", BAD, "mlp: hidden", "comma lists of {1, 2", "like 16,16"),
+    ("sgd --loss mlp:breast_cancer:0", BAD, "mlp: hidden", "the tuples of positive", "one width"),
+    ("sgd --loss mlp:breast_cancer:3:gelu", BAD, "mlp: activation", "{tanh, relu}", CHOOSE),
+    ("sgd --loss mlp:breast_cancer:3:relu:4", BAD, "loss", "the form mlp:", "leave out"),
+    ("sgd --noise gausian:1", UNKNOWN, "noise law", "{gaussian, student-t}", MEANT + "'gaussian'?"),
+    ("sgd --noise gaussian:-1", BAD, "noise scale sigma", NONNEGATIVE, FINITE),
+    ("sgd --noise gaussian:1,nan", BAD, "noise scale sigma", NONNEGATIVE, FINITE),
+    ("sgd --noise gaussian:a", BAD, "noise scale sigma", NUMBERS, "write it like 0.5"),
+    ("sgd --noise gaussian:1,2,3", BAD, "number of noise scales", "{1, 2}", "one per coordinate"),
+    ("sgd --noise gaussian", BAD, "noise", "the form gaussian:S", "S is one scale"),
+    ("sgd --noise gaussian:1:2", BAD, "noise", "the form gaussian:S", "S is one scale"),
+    ("sgd --noise student-t:1", BAD, "noise", "the form student-t:NU:S", "S is one scale"),
+    ("sgd --noise student-t:x:1", BAD, "student-t: nu", NUMBERS, "write it like 0.5"),
+    ("sgd --noise student-t:0:1", BAD, "student-t: nu", POSITIVE, FINITE),
+    ("sgd --model algorithm --noise student-t:-2:1", BAD, "student-t: nu", POSITIVE, FINITE),
     ("sgd --noise student-t:2:1", NoModel, "sgd, model sde: student-t nu", "(2, inf)", "--model algorithm"),
-    ("sgd --noise student-t:1:1", NoModel, "sgd, model sde: student-t nu", "(2, inf)", "moment of order 2, which"),
+    ("sgd --noise student-t:1:1", NoModel, "sgd, model sde: student-t nu", "(2, inf)", "order 2, which"),
     ("adam --noise student-t:4:1", NoModel, "adam, model sde: student-t nu", "(4, inf)", "of order 4, which"),
-    ("sgd --noise gaussian:data", InvalidParameter, "noise scale", "a number per coordinate", "has no data"),
-    ("sgd --x0 1,2,3", InvalidParameter, "x0: number of entries", "{2}", "quadratic:1,2 has that dimension"),
-    ("sgd --x0 1,inf", InvalidParameter, "x0", "the finite vectors", "mend its entries"),
-    ("adam --init w=1", UnknownName, "init: state", "{m, v}", CHOOSE),
-    ("sgd --init v=1", UnknownName, "init: state", "{}", "there is none"),
-    ("adam --init v=-1", InvalidParameter, "init: v", NONNEGATIVE, FINITE),
-    ("sgd --paths 0", InvalidParameter, "paths", COUNTS, WHOLE),
-    ("sgd --steps 0", InvalidParameter, "steps", COUNTS, WHOLE),
-    ("sgd --substeps 0", InvalidParameter, "substeps", COUNTS, WHOLE),
-    ("sgd --threads 0", InvalidParameter, "threads", COUNTS, WHOLE),
-    ("sgd --start 20", InvalidParameter, "sgd, model sde: start", "[0, steps = 20)", "takes over after that"),
-    ("sgd --start -1", InvalidParameter, "sgd, model sde: start", "[0, steps = 20)", "takes over after that"),
-    ("adam --start 0", InvalidParameter, "adam, model sde: start", "[1, steps = 20)", "singular at the initial"),
-    ("sgd --seed -1", InvalidParameter, "seed", "[0, 2^63)", WHOLE),
-    (f"sgd --seed {2**63}", InvalidParameter, "seed", "[0, 2^63)", WHOLE),
-    ("sgd --save 1", InvalidParameter, "save", "{2, 3, ...}", "the first and the last"),
+    ("sgd --noise gaussian:data", BAD, "noise scale", "a number per coordinate", "has no data"),
+    ("sgd --x0 1,2,3", BAD, "x0: number of entries", "{2}", "quadratic:1,2 has that dimension"),
+    ("sgd --x0 1,inf", BAD, "x0", "the finite vectors", "mend its entries"),
+    ("adam --init w=1", UNKNOWN, "init: state", "{m, v}", CHOOSE),
+    ("sgd --init v=1", UNKNOWN, "init: state", "{}", "there is none"),
+    ("adam --init v=-1", BAD, "init: v", NONNEGATIVE, FINITE),
+    ("sgd --paths 0", BAD, "paths", COUNTS, WHOLE),
+    ("sgd --steps 0", BAD, "steps", COUNTS, WHOLE),
+    ("sgd --substeps 0", BAD, "substeps", COUNTS, WHOLE),
+    ("sgd --threads 0", BAD, "threads", COUNTS, WHOLE),
+    ("sgd --start 20", BAD, "sgd, model sde: start", "[0, steps = 20)", "takes over after that"),
+    ("sgd --start -1", BAD, "sgd, model sde: start", "[0, steps = 20)", "takes over after that"),
+    ("adam --start 0", BAD, "adam, model sde: start", "[1, steps = 20)", "singular at the initial"),
+    ("sgd --seed -1", BAD, "seed", "[0, 2^63)", WHOLE),
+    (f"sgd --seed {2**63}", BAD, "seed", "[0, 2^63)", WHOLE),
+    ("sgd --save 1", BAD, "save", "{2, 3, ...}", "the first and the last"),
 ]  # fmt: skip
 
 
@@ -110,13 +111,9 @@ def as_api(options: list[str]) -> Api:
     return api
 
 
-@pytest.mark.parametrize(
-    ("arguments", "error", "parameter", "domain", "remedy"), TABLE, ids=[row[0] for row in TABLE]
-)
-def test_bad_input(
-    arguments: str, error: type[InvalidParameter], parameter: str, domain: str, remedy: str
-) -> None:
-    """The API's error names parameter, value, domain and remedy; the command line exits with 2 and says so."""
+@pytest.mark.parametrize(("arguments", "error", "parameter", "domain", "remedy"), TABLE, ids=[row[0] for row in TABLE])
+def test_bad_input(arguments: str, error: type[InvalidParameter], parameter: str, domain: str, remedy: str) -> None:
+    """The API's error names parameter, value, domain and remedy; the command line exits with 2, saying so."""
     optimizer, *options = arguments.split()
     with pytest.raises(error) as caught:
         simulate(**(SGD | {"optimizer": optimizer} | as_api(options)))
@@ -138,14 +135,14 @@ COMMAND_LINES = [
     ("simulate adam --init v=x", 2, "init = 'v=x' is outside the form STATE=VALUE: write it like v=0.25"),
     ("simulate sgd --loss quadratic:@missing.npy", 3, "no file missing.npy; save the matrix with numpy.save"),
     ("simulate sgd --plot bands.gif", 2, "plot: ending = '.gif' is outside {.pdf, .png, .svg}: name a file"),
-    ("simulate sgd --plot missing/b.png", 2, "plot: folder = missing is outside the existing folders: make it"),
+    ("simulate sgd --plot missing/b.png", 2, "plot: folder = missing is outside the existing folders: make"),
     ("simulat sgd", 2, "command = 'simulat' is outside {derive"),
     ("simulat sgd", 2, "did you mean 'simulate'?"),
     ("derive adan", 2, f"optimizer = 'adan' is outside {OPTIMIZERS}: did you mean 'adam'?"),
     ("derive sgd --noise gausian", 2, "noise law = 'gausian' is outside {gaussian, student-t}: did you mean"),
     ("derive sgd --noise student-t:2", 2, "nu = 2 has no moment of order 2: nu > 2 is needed"),
     ("derive sgd --noise student-t:-1", 2, "student-t: nu = -1 is outside (0, inf)"),
-    ("derive sgd --model malladi2022", 2, "malladi2022: optimizer = sgd is outside {rmsprop, adam}: the paper"),
+    ("derive sgd --model malladi2022", 2, "malladi2022: optimizer = sgd is outside {rmsprop, adam}: the pa"),
     ("derive sgd --model compagnoni", 2, "did you mean 'compagnoni2025'?"),
     ("kernels", 2, "give exactly one of --write, --check and --show OPTIMIZER"),
     ("simulate sgd --steps 1e3", 2, "'1e3' is not a valid integer"),
@@ -259,7 +256,7 @@ def test_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_losses_are_named_as_they_are_spelled(text: str, name: str, dimension: int) -> None:
-    """The command line's spelling, an empty hidden field being no hidden layer; `Loss.name` reads back exactly."""
+    """A loss as the command line spells it, an empty hidden field being no hidden layer; names read back."""
     if text.startswith("mlp"):
         pytest.importorskip("sklearn")
     loss = parse_loss(text)

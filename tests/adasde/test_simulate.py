@@ -25,7 +25,7 @@ from adasde.losses.saddle import EmbeddedSaddle
 from adasde.noise import gaussian, student_t
 from adasde.optimizers import kernels, parameter_array
 from adasde.run import Run, plan
-from adasde.simulate import simulate
+from adasde.simulation import simulate
 
 Array = NDArray[np.float64]
 
@@ -268,9 +268,7 @@ def chain_variance(eta: float) -> float:
         pytest.param(sde_variance, math.pi / 8 - 0.5, id="sde"),
     ],
 )
-def test_signsgd_stationary_variance_to_next_order(
-    variance: Callable[[float], float], next_order: float
-) -> None:
+def test_signsgd_stationary_variance_to_next_order(variance: Callable[[float], float], next_order: float) -> None:
     """With c = sqrt(2/pi) lambda/sigma the stationary variance is (eta/2c)(1 + a eta c + ...): a = pi/8 for
     the exact chain, a = pi/8 - 1/2 for the generated SDE step, by quadrature and extrapolation to eta = 0.
     The form printed in Compagnoni et al. 2025, (eta/2c)(1 - eta c/2), is neither."""
@@ -541,9 +539,7 @@ def test_diverged_paths_are_counted_and_left_out() -> None:
 def test_when_every_path_diverges_nothing_is_averaged() -> None:
     """SGD with eta = 3 on quadratic:1,3 grows by 2 and 8 a step. While paths count, averages are finite;
     in the end n = 0, every path is counted, and JSON has null where there is nothing to average."""
-    ensemble = simulate(
-        "sgd", "algorithm", loss="quadratic:1,3", noise="gaussian:0.5", lr=3.0, steps=120, paths=5000
-    )
+    ensemble = simulate("sgd", "algorithm", loss="quadratic:1,3", noise="gaussian:0.5", lr=3.0, steps=120, paths=5000)
     alive = ensemble.n > 0
     assert alive[0] and not alive[-1] and ensemble.diverged[-1] == 5000
     assert (ensemble.n[alive] == 5000).all() and np.isfinite(ensemble.mean[alive]).all()

@@ -32,7 +32,9 @@ def test_checked_in_kernels_are_fresh(texts):
 
 def test_same_bytes_under_another_hash_seed(texts):
     """Nothing in the text depends on the order of a set or dict."""
-    program = "import sys; from adasde.generation import kernel_texts; sys.stdout.write(''.join(kernel_texts().values()))"
+    program = (
+        "import sys; from adasde.generation import kernel_texts; sys.stdout.write(''.join(kernel_texts().values()))"
+    )
     environment = {**os.environ, "PYTHONHASHSEED": "12345"}
     other = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert other.stdout == "".join(texts.values())
@@ -75,7 +77,7 @@ def test_positivity_floor_is_one_step_of_the_optimizer():
 
 
 def test_findings(tmp_path, texts):
-    """Missing, stale, hand-edited and orphaned files each get their own message and remedy; a fresh folder gets none."""
+    """Missing, stale, hand-edited and orphaned files each get their own message; a fresh folder gets none."""
     freshness.write(tmp_path, texts)
     assert freshness.check(tmp_path, texts) == []
     (tmp_path / "sgd.py").unlink()

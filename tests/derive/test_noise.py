@@ -52,7 +52,10 @@ def test_student_t_mean_sign(nu_value):
 @pytest.mark.parametrize("c", [-1.3, 0.0, 0.4, 2.5])
 def test_gaussian_products_with_a_sign(n, c):
     """E[Z^n sign(Z + c)] by its recursion equals the integral."""
-    exact = integrate.quad(lambda z: z**n * stats.norm.pdf(z), -c, 12)[0] - integrate.quad(lambda z: z**n * stats.norm.pdf(z), -12, -c)[0]
+    exact = (
+        integrate.quad(lambda z: z**n * stats.norm.pdf(z), -c, 12)[0]
+        - integrate.quad(lambda z: z**n * stats.norm.pdf(z), -12, -c)[0]
+    )
     assert float(Gaussian().sign_moment(n, sp.Float(c, 20))) == pytest.approx(exact, abs=1e-9)
 
 

@@ -65,6 +65,9 @@ def tables() -> dict[str, tuple[list[Real], list[Real], Real]]:
     def sine(x: Real) -> Real:
         return mp.sin(2 * mp.pi * x) / x
 
+    def cosine(x: Real) -> Real:
+        return mp.cos(2 * mp.pi * x)
+
     def logarithm(s: Real) -> Real:
         return (2 * mp.atanh(s) / s - 2) / (s * s)
 
@@ -79,9 +82,10 @@ def tables() -> dict[str, tuple[list[Real], list[Real], Real]]:
         "ATAN": fit(lambda x: mp.atan(x) / x, itself, square, (tiny, one), 5, 5),
         "LOG": fit(logarithm, square, square, (tiny, s_max), 6),
         "EXP": fit(exponential, itself, itself, (-r_max - tiny / 7, r_max), 10),
-        "COSINE": fit(sine, lambda x: 1 / sine(x), square, (tiny, one / 4), 8),
+        "SINE": fit(sine, lambda x: 1 / sine(x), square, (tiny, one / 4), 8),
         "RADIUS32": fit(radius, lambda s: 1 / radius(s), square, (tiny, s_max), 3),
-        "COSINE32": fit(sine, lambda x: 1 / sine(x), square, (tiny, one / 4), 4),
+        "SINE32": fit(sine, lambda x: 1 / sine(x), square, (tiny, one / 8), 3),
+        "COSINE32": fit(cosine, lambda x: 1 / cosine(x), square, (tiny, one / 8), 3),
     }
 
 

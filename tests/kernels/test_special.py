@@ -137,6 +137,7 @@ def test_student_t_sign_far_from_the_grid() -> None:
     with mp.workdps(30):
         outside = mp.betainc(mp.mpf(0.0005), 0.5, 0, mp.mpf(0.001) / mp.mpf(1e300) ** 2, regularized=True)
         assert abs(student_t_sign(1e300, 0.001) - (1 - outside)) < 3e-14
+    assert student_t_sign(math.inf, 0.001) == 1
     for nu in (1.0, 2.0, 3.0, 4.0, 57.0, 100.0):
         assert np.abs(student_over_lanes(y, nu) - student_over_lanes(y, nu * (1 + 1e-12))).max() < 1e-11
     for nu in (0.0, -1.0, math.nan, -math.inf):

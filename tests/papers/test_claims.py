@@ -25,7 +25,7 @@ def test_difference_is_the_recorded_one(paper, name, law):
 
 
 def test_what_is_recorded():
-    """SGD and SignSGD agree; RMSprop and Adam drop what the reference says: Var dv, Cov(dx, dv), the look-ahead noise."""
+    """SGD and SignSGD agree; RMSprop and Adam drop Var dv, Cov(dx, dv) and the look-ahead noise."""
     for name in ("sgd", "signsgd"):
         assert difference(papers()["compagnoni2025"][name].equations(Gaussian()), derive(registry()[name]).sde).zero
     rmsprop = difference(papers()["compagnoni2025"]["rmsprop"].equations(Gaussian()), derive(registry()["rmsprop"]).sde)

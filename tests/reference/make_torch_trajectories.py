@@ -155,9 +155,7 @@ def first_difference(path: Path) -> str | None:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument(
-        "--out", type=Path, default=COMMITTED, metavar="PATH", help="the npz (default: committed)"
-    )
+    parser.add_argument("--out", type=Path, default=COMMITTED, metavar="PATH", help="the npz (default: committed)")
     parser.add_argument("--check", action="store_true", help="compare with it bit for bit and write nothing")
     args = parser.parse_args(argv)
     try:

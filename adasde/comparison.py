@@ -15,7 +15,7 @@ from adasde.ensemble import Ensemble, Moments, merge_tree
 from adasde.losses.base import Loss
 from adasde.noise import Noise
 from adasde.run import Run, plan
-from adasde.simulate import Progress, report_paths, run_leaves, worker_threads
+from adasde.simulation import Progress, report_paths, run_leaves, worker_threads
 
 MARGIN = 0.05
 LEVEL = 0.99

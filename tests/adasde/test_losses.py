@@ -1,0 +1,139 @@
+"""Value, gradient and Hessian-vector product of the analytic losses against numpy and differences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from adasde.losses.base import Loss
+from adasde.losses.quadratic import Quadratic
+from adasde.losses.saddle import EmbeddedSaddle
+
+Array = NDArray[np.float64]
+
+DENSE = np.array([[2.0, 0.5, -0.3, 0.0], [0.5, -1.0, 0.4, 1.0], [-0.3, 0.4, 1.5, 2.0], [0.0, 1.0, 2.0, 3.0]])
+H = np.array([-1.0, 2.0, 0.5])
+QUARTIC, CUBIC = 0.7, -0.3
+
+
+def saddle_f(x: Array) -> Array:
+    return (H[:, None] * x**2 / 2 + QUARTIC / 4 * x**4 - CUBIC / 3 * x**3).sum(axis=0)
+
+
+def saddle_g(x: Array) -> Array:
+    return H[:, None] * x + QUARTIC * x**3 - CUBIC * x**2
+
+
+def saddle_hv(x: Array, u: Array) -> Array:
+    return (H[:, None] + 3 * QUARTIC * x**2 - 2 * CUBIC * x) * u
+
+
+Formulas = tuple[Loss, Callable[[Array], Array], Callable[[Array], Array], Callable[[Array, Array], Array]]
+LOSSES: dict[str, Formulas] = {
+    "diagonal": (
+        Quadratic(H),
+        lambda x: 0.5 * (H[:, None] * x**2).sum(axis=0),
+        lambda x: H[:, None] * x,
+        lambda x, u: H[:, None] * u,
+    ),
+    "dense": (
+        Quadratic(DENSE),
+        lambda x: 0.5 * (x * (DENSE @ x)).sum(axis=0),
+        lambda x: DENSE @ x,
+        lambda x, u: DENSE @ u,
+    ),
+    "saddle": (EmbeddedSaddle(H, QUARTIC, CUBIC), saddle_f, saddle_g, saddle_hv),
+}
+
+
+def points(loss: Loss, lanes: int = 5, seed: int = 1) -> Array:
+    return 2 * np.random.default_rng(seed).standard_normal((loss.dimension, lanes))
+
+
+def value(loss: Loss, x: Array) -> Array:
+    f = np.full(x.shape[1], np.nan)
+    loss.value(x, f, loss.data)
+    return f
+
+
+def field(kernel: Any, loss: Loss, *arrays: Array) -> Array:
+    out = np.full(arrays[0].shape, np.nan)
+    kernel(*arrays, out, loss.data)
+    return out
+
+
+@pytest.mark.parametrize("kind", LOSSES)
+def test_kernels_match_numpy(kind: str) -> None:
+    """All three kernels overwrite their output with what the formula gives, for every lane."""
+    loss, f, g, hv = LOSSES[kind]
+    for lanes in (1, 5):
+        x, u = points(loss, lanes), points(loss, lanes, seed=2)
+        np.testing.assert_allclose(value(loss, x), f(x), rtol=1e-13, atol=1e-13)
+        np.testing.assert_allclose(field(loss.gradient, loss, x), g(x), rtol=1e-13, atol=1e-13)
+        np.testing.assert_allclose(field(loss.hessian_vector, loss, x, u), hv(x, u), rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize("kind", LOSSES)
+def test_gradient_is_the_derivative_of_the_value(kind: str) -> None:
+    """Every coordinate is a central difference of the value; all moved points are lanes of one call."""
+    loss = LOSSES[kind][0]
+    x, step = points(loss, 1), 1e-5
+    moves = step * np.eye(loss.dimension)
+    quotient = (value(loss, x + moves) - value(loss, x - moves)) / (2 * step)
+    np.testing.assert_allclose(field(loss.gradient, loss, x)[:, 0], quotient, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("kind", LOSSES)
+def test_hessian_vector_is_the_derivative_of_the_gradient(kind: str) -> None:
+    """Hess f u is the central difference of the gradient along u, and the Hessian is symmetric."""
+    loss = LOSSES[kind][0]
+    x, u, w = points(loss), points(loss, seed=2), points(loss, seed=3)
+    product, step = field(loss.hessian_vector, loss, x, u), 1e-5
+    ahead, behind = (field(loss.gradient, loss, x + sign * step * u) for sign in (1, -1))
+    np.testing.assert_allclose(product, (ahead - behind) / (2 * step), rtol=1e-8, atol=1e-8)
+    other = field(loss.hessian_vector, loss, x, w)
+    np.testing.assert_allclose((w * product).sum(axis=0), (u * other).sum(axis=0), rtol=1e-11, atol=1e-11)
+
+
+def test_a_diagonal_matrix_is_its_diagonal() -> None:
+    """Quadratic(diag(h)) and Quadratic(h) are the same function, to the bit."""
+    diagonal, dense = Quadratic(H), Quadratic(np.diag(H))
+    x = points(diagonal)
+    np.testing.assert_array_equal(value(dense, x), value(diagonal, x))
+    np.testing.assert_array_equal(field(dense.gradient, dense, x), field(diagonal.gradient, diagonal, x))
+
+
+def test_saddle_of_the_paper() -> None:
+    """A saddle at 0 with curvatures -1 and 2, and minima (0.1 +- sqrt 4.01)/2 on the first axis."""
+    loss = EmbeddedSaddle()
+    assert loss.name == "saddle" and loss.dimension == 2
+    minima = np.array([[(0.1 + np.sqrt(4.01)) / 2, (0.1 - np.sqrt(4.01)) / 2, 0.0], [0.0, 0.0, 0.0]])
+    np.testing.assert_allclose(field(loss.gradient, loss, minima), 0, atol=1e-15)
+    for u, signs in ((np.eye(2)[:, :1], [1, 1, -1]), (np.eye(2)[:, 1:], [1, 1, 1])):
+        directions = np.repeat(u, 3, axis=1)
+        curvature = (directions * field(loss.hessian_vector, loss, minima, directions)).sum(axis=0)
+        np.testing.assert_array_equal(np.sign(curvature), signs)
+
+
+def test_a_named_saddle_tells_its_coefficients() -> None:
+    """Two saddles that differ have two names."""
+    names = {EmbeddedSaddle(H, quartic, cubic).name for quartic in (1.0, 2.0) for cubic in (0.1, 0.2)}
+    assert len(names) == 4
+
+
+def test_starts() -> None:
+    """Defaults: (1, -1, 1, ...) for quadratics, 0.1 in each coordinate for the saddle."""
+    assert Quadratic(DENSE).start.tolist() == [1, -1, 1, -1]
+    assert EmbeddedSaddle().start.tolist() == [0.1, 0.1]
+
+
+def test_the_loss_keeps_its_own_copy() -> None:
+    """Changing the array that H came from changes no loss."""
+    h = np.array([1.0, 2.0])
+    loss = Quadratic(h)
+    h[:] = 9
+    assert loss.data.tolist() == [1.0, 2.0]
