@@ -87,9 +87,9 @@ class Run:
         """x (T, d, lanes) and f(x) (T, lanes) at the saved times, for ``lanes`` paths from ``path`` on."""
         from adasde.kernels import driver
 
-        states, d = self.initial.shape
-        state = np.ascontiguousarray(np.broadcast_to(self.initial[:, :, None], (states, d, lanes)))
-        s = np.ascontiguousarray(np.broadcast_to(self.noise.scales(d)[:, None], (d, lanes)))
+        d = self.initial.shape[1]
+        state = np.repeat(self.initial[:, :, None], lanes, axis=2)
+        s = np.repeat(self.noise.scales(d)[:, None], lanes, axis=1)
         xs, losses = np.empty((len(self.saves), d, lanes)), np.empty((len(self.saves), lanes))
         from_data = self.noise.scale is None
         driver.run_block(
@@ -168,7 +168,7 @@ def plan(
         steps=steps,
         substeps=substeps,
         paths=positive("paths", paths),
-        seed=_seed(seed),
+        seed=_whole("seed", seed, "[0, 2^63)", "give a whole number", 0, 2**63),
         saves=_saves(save, steps),
         initial=_initial(module.STATES, loss, x0, init or {}),
     )
@@ -191,41 +191,43 @@ def _check_noise(optimizer: str, model: str, module: Any, loss: Loss, noise: Noi
 
 
 def _start(optimizer: str, model: str, singular: bool, start: int | None, steps: int) -> int:
-    low = 1 if singular else 0
-    value = (DEFAULT_START if singular else 0) if start is None else start
-    if int(value) != value or not low <= value < steps:
-        remedy = "the model takes over after that many real steps" + (
-            ", being singular at the initial state" if singular else ""
-        )
-        raise InvalidParameter(f"{optimizer}, model {model}: start", value, f"[{low}, steps = {steps})", remedy)
-    return int(value)
+    low, value = (1, DEFAULT_START) if singular else (0, 0)
+    remedy = "the model takes over after that many real steps"
+    if singular:
+        remedy += ", being singular at the initial state"
+    given = value if start is None else start
+    return _whole(f"{optimizer}, model {model}: start", given, f"[{low}, steps = {steps})", remedy, low, steps)
 
 
 def positive(parameter: str, value: int) -> int:
-    if isinstance(value, bool) or int(value) != value or value < 1:
-        raise InvalidParameter(parameter, value, "{1, 2, 3, ...}", "give a whole number of at least one")
+    """``value`` if it is a whole number of at least one; raises `InvalidParameter` otherwise."""
+    return _whole(parameter, value, "{1, 2, 3, ...}", "give a whole number of at least one", 1)
+
+
+def _whole(parameter: str, value: Any, domain: str, remedy: str, low: int, end: float = math.inf) -> int:
+    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not (number and math.isfinite(value) and int(value) == value and low <= value < end):
+        raise InvalidParameter(parameter, value, domain, remedy)
     return int(value)
 
 
-def _seed(seed: int) -> int:
-    if int(seed) != seed or not 0 <= seed < 2**63:
-        raise InvalidParameter("seed", seed, "[0, 2^63)", "give a whole number")
-    return int(seed)
-
-
 def _saves(save: int | Sequence[int], steps: int) -> NDArray[np.int64]:
-    if isinstance(save, int | np.integer):
-        if save < 2:
-            raise InvalidParameter("save", save, "{2, 3, ...}", "the first and the last time are always saved")
-        return np.unique(np.linspace(0, steps, int(save)).round().astype(np.int64))
-    chosen = np.unique(np.asarray(save, dtype=np.int64))
-    if chosen.size == 0 or chosen[0] < 0 or chosen[-1] > steps:
-        raise InvalidParameter("save", list(save), f"subsets of [0, steps = {steps}]", "name step numbers of the run")
-    return chosen
+    if np.ndim(save) == 0:
+        remedy = "the first and the last time are always saved"
+        count = _whole("save", save, "{2, 3, ...}", remedy, 2)
+        return np.unique(np.linspace(0, steps, count).round().astype(np.int64))
+    domain, remedy = f"the steps 0 ... {steps} of the run", "name the steps to save"
+    chosen = [_whole("save", step, domain, remedy, 0, steps + 1) for step in np.ravel(save)]  # type: ignore[arg-type]
+    if not chosen:
+        raise InvalidParameter("save", "[]", domain, remedy)
+    return np.unique(np.array(chosen, dtype=np.int64))
 
 
 def _initial(states: tuple[str, ...], loss: Loss, x0: ArrayLike | None, init: Mapping[str, float]) -> Array:
-    start = loss.start if x0 is None else np.atleast_1d(np.asarray(x0, dtype=np.float64))
+    try:
+        start = loss.start if x0 is None else np.atleast_1d(np.asarray(x0, dtype=np.float64))
+    except (TypeError, ValueError):
+        raise InvalidParameter("x0", x0, "the vectors of numbers", f"give {loss.dimension} numbers") from None
     if start.shape != (loss.dimension,):
         raise InvalidParameter(
             "x0: number of entries", start.size, f"{{{loss.dimension}}}", f"{loss.name} has that dimension"

@@ -16,8 +16,8 @@ from adasde.kernels.lanes import FIELD, LANE_STACK, LANES, SCALARS, STEP, VALUE,
 from adasde.kernels.normals import fill_normals, fill_pairs, fill_student_t
 
 GAUSSIAN, STUDENT_T = 0, 1
-DIVERGED = 1e75
-"""A path with a coordinate beyond this, or a loss that is not finite, counts as diverged from then on."""
+DIVERGED, DIVERGED_LOSS = 1e12, 1e75
+"""A path with a coordinate, or a loss, beyond these counts as diverged from then on; squares of less are finite."""
 
 _NOISE_ROWS = 16
 _BRIDGE_STREAM = 8
@@ -214,7 +214,7 @@ def add_block(xs, losses, alive, count, mean, m2, loss_moments, diverged):
         fresh = 0
         for j in range(lanes):
             if alive[j]:
-                alive[j] = math.isfinite(losses[k, j])
+                alive[j] = abs(losses[k, j]) <= DIVERGED_LOSS
                 for i in range(d):
                     alive[j] = alive[j] and abs(xs[k, i, j]) <= DIVERGED
             fresh += alive[j]

@@ -257,7 +257,7 @@ def test_blocks_add_up_to_numpys_moments() -> None:
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 1e76])
 def test_a_diverged_lane_stays_out(bad: float) -> None:
-    """A lane that is not finite, or beyond 1e75, at one saved time is counted there and at all later times,
+    """A lane that is not finite, or beyond the limit, at one saved time is counted there and at all later times,
     even where it looks fine again, and is in no average; a loss that is not finite counts too."""
     rng = np.random.default_rng(5)
     xs, losses = rng.standard_normal((4, 2, 6)), rng.standard_normal((4, 6))
