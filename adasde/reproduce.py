@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from adasde.comparison import Comparison, compare
+from adasde.ensemble import Ensemble
 from adasde.errors import UnknownName
 from adasde.losses import parse_loss
 from adasde.papers import experiments
@@ -31,12 +32,17 @@ class Result:
             "title": self.experiment.title,
             "minimum": self.minimum,
             "level": self.comparison.level,
-            "algorithm": self.comparison.algorithm.to_dict() | {"cov": None},
+            "algorithm": _losses(self.comparison.algorithm),
             "models": [
-                {**asdict(agreement), "ensemble": ensemble.to_dict() | {"cov": None}}
+                {**asdict(agreement), "ensemble": _losses(ensemble)}
                 for agreement, ensemble in zip(self.comparison.agreements, self.comparison.ensembles, strict=True)
             ],
         }
+
+
+def _losses(ensemble: Ensemble) -> dict[str, object]:
+    """An ensemble's record without the moments of x, which for a network are most of it."""
+    return {name: value for name, value in ensemble.to_dict().items() if name not in ("mean", "cov", "var")}
 
 
 def chosen(paper: str, figure: str | None = None) -> tuple[Experiment, ...]:
