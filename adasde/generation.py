@@ -23,6 +23,12 @@ def kernel_folder() -> Path:
     return Path(next(iter(folder.__path__)))
 
 
+def driver_stamp() -> tuple[Path, str]:
+    """The driver's file and the digest of the helpers that it inlines."""
+    folder = kernel_folder().parent
+    return folder / "driver.py", helpers_digest(folder / name for name in (*HELPER_FILES, "normals.py"))
+
+
 def models_of(rule: UpdateRule) -> list[SDE]:
     """Every SDE of one rule: the derived one under each noise law, then the published ones."""
     laws = [law() for law in LAWS.values()]

@@ -12,6 +12,7 @@ from pathlib import Path
 from adasde.derive.emit.module import COMMAND, body_digest
 
 HEADER_LINES = 2
+_STAMP = re.compile(r"(?<=^# helpers )\w+", re.MULTILINE)
 _SYMPY = re.compile(r"(?<=  sympy )\S+(?=\n)")
 
 
@@ -39,6 +40,24 @@ def check(folder: Path, expected: Mapping[str, str]) -> list[Finding]:
             remedy = f"no rule generates it: delete it, or run `{COMMAND}`, which does"
             findings.append(Finding(path, "orphaned", remedy, ""))
     return findings
+
+
+def check_stamp(path: Path, digest: str) -> list[Finding]:
+    """Whether a hand-written file carries the digest of the helpers that its compiled code inlines."""
+    found = path.read_text(encoding="utf-8")
+    recorded = _STAMP.search(found)
+    if recorded is not None and recorded.group() == digest:
+        return []
+    old = recorded.group() if recorded else "none"
+    return [Finding(path, "stale", f"run `{COMMAND}`", f"-# helpers {old}\n+# helpers {digest}")]
+
+
+def write_stamp(path: Path, digest: str) -> list[Path]:
+    """Writes the digest of the helpers into a hand-written file, so that its compiled code is made anew."""
+    if not check_stamp(path, digest):
+        return []
+    path.write_text(_STAMP.sub(digest, path.read_text(encoding="utf-8"), count=1), encoding="utf-8")
+    return [path]
 
 
 def write(folder: Path, expected: Mapping[str, str]) -> list[Path]:

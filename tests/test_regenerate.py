@@ -77,4 +77,6 @@ def test_editing_a_helper_makes_every_kernel_stale(copy):
     helper = root / "kernels" / "special.py"
     helper.write_text(helper.read_text() + "\n# edited\n")
     found = run("kernels", "--check")
-    assert found.returncode == 1 and found.stdout.count("is stale") == 6
+    assert found.returncode == 1 and found.stdout.count("is stale") == 7 and "driver.py is stale" in found.stdout
+    assert run("kernels", "--write").stdout.count("wrote") == 7
+    assert run("kernels", "--check").returncode == 0

@@ -18,7 +18,7 @@ def command(action: str | None, show: str | None) -> None:
     if (action is None) == (show is None):
         raise click.UsageError("give exactly one of --write, --check and --show OPTIMIZER")
     from adasde.derive import freshness
-    from adasde.generation import kernel_folder, kernel_texts
+    from adasde.generation import driver_stamp, kernel_folder, kernel_texts
 
     texts = kernel_texts()
     if show is not None:
@@ -26,10 +26,11 @@ def command(action: str | None, show: str | None) -> None:
             raise UnknownName("optimizer", show, [name.removesuffix(".py") for name in texts])
         click.echo(texts[f"{show}.py"], nl=False)
     elif action == "write":
-        touched = freshness.write(kernel_folder(), texts)
+        touched = freshness.write(kernel_folder(), texts) + freshness.write_stamp(*driver_stamp())
         click.echo("\n".join(f"wrote {path.name}" for path in touched) or f"all {len(texts)} modules were fresh")
     else:
-        _report(freshness.check(kernel_folder(), texts), len(texts))
+        findings = freshness.check(kernel_folder(), texts) + freshness.check_stamp(*driver_stamp())
+        _report(findings, len(texts))
 
 
 def _report(findings, modules: int) -> None:  # type: ignore[no-untyped-def]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import mpmath
@@ -10,11 +11,13 @@ import sympy as sp
 
 from adasde.derive.notation import G, eta, g, k, s, t
 from adasde.ensemble import Array
-from adasde.run import plan
+from adasde.kernels import driver
+from adasde.run import Run, plan
 from adasde.verify.check import Check, check
 from adasde.verify.setting import Setting
 
 LANES = 24
+QUADRATIC = "quadratic:1,0.5,2"
 DIGITS = 40
 TOLERANCE = 1e-12
 """Relative error allowed to an increment in double precision; the special functions are stated to 1e-13."""
@@ -122,47 +125,48 @@ def _zero_noise_is_the_ode(setting: Setting) -> Check:
 
 
 def _driver_is_the_recursion(setting: Setting) -> Check:
-    """The driver's path equals the step applied by hand to the same draws, handover and bridge included."""
-    from adasde.kernels import driver
-
-    model = setting.sde.model
+    """The driver's paths equal the steps applied by hand to the same draws, handover and bridge included."""
+    name, steps = setting.rule.name, 24
     run = plan(
-        setting.rule.name,
-        model,
-        "quadratic:1,0.5,2",
+        name,
+        setting.sde.model,
+        QUADRATIC,
         setting.noise,
-        24,
+        steps,
         8,
         5,
         3,
         3,
-        range(25),
+        range(steps + 1),
         None,
         None,
         setting.values,
     )
     xs, _ = run.block(0, 8)
-    state = np.ascontiguousarray(np.broadcast_to(run.initial[:, :, None], (*run.initial.shape, 8)))
-    scale = np.ascontiguousarray(np.broadcast_to(setting.noise.scales(3)[:, None], (3, 8)))
-    h, eta_value = np.array([[1.0], [0.5], [2.0]]), float(run.p[0])
-    steps_plan = (run.handover, run.steps, run.substeps, run.noises, run.law, run.seed)
-    optimizer_draws, model_draws = np.empty((24, 3, 8)), np.empty((24 * run.noises, 3, 8))
-    driver.fill_noise(optimizer_draws, 3, 0, 0, True, steps_plan, setting.noise.nu)
-    driver.fill_noise(model_draws, 3, 0, 0, False, steps_plan, setting.noise.nu)
-    gap = 0.0
-    for i in range(24):
-        gap = max(gap, float(np.abs(state[0] - xs[i]).max()))
-        if i < 3:
-            setting.algorithm(
-                state, h * state[0], scale, optimizer_draws[i : i + 1], run.p, i + 1, eta_value * i, eta_value
-            )
-            continue
-        fine = np.empty((3 * run.noises, 3, 8))
-        driver.fill_bridge(fine, model_draws[i * run.noises : (i + 1) * run.noises], i, 0, run.seed)
-        for part in range(3):
-            draws, dt = fine[part * run.noises : (part + 1) * run.noises], eta_value / 3
-            setting.step(state, h * state[0], scale, draws, run.p, i + 1, eta_value * i + dt * part, dt)
-    gap = max(gap, float(np.abs(state[0] - xs[24]).max()))
-    return check(
-        3, "driver equals the recursion with given increments", gap < 1e-11, f"largest gap {gap:.1e} over 24 steps"
-    )
+    gap = max(float(np.abs(x - found).max()) for x, found in zip(_by_hand(setting, run, 8), xs, strict=True))
+    measured = f"largest gap {gap:.1e} over {steps} steps"
+    return check(3, "driver equals the recursion with given increments", gap < 1e-11, measured)
+
+
+def _by_hand(setting: Setting, run: Run, lanes: int) -> Iterator[Array]:
+    """x after 0, 1, 2, ... steps from the draws of the driver: the optimizer to the handover, then the model."""
+    curvature, lr, parts = run.loss.data[:, None], float(run.p[0]), run.substeps
+    d, dt = run.loss.dimension, lr / run.substeps
+    state = np.repeat(run.initial[:, :, None], lanes, axis=2)
+    scale = np.repeat(setting.noise.scales(d)[:, None], lanes, axis=1)
+    numbers = (run.handover, run.steps, run.substeps, run.noises, run.law, run.seed)
+    optimizer, model = np.empty((run.steps, d, lanes)), np.empty((run.steps * run.noises, d, lanes))
+    driver.fill_noise(optimizer, d, 0, 0, True, numbers, setting.noise.nu)
+    driver.fill_noise(model, d, 0, 0, False, numbers, setting.noise.nu)
+    fine = np.empty((parts * run.noises, d, lanes))
+    yield state[0].copy()
+    for i in range(run.steps):
+        if i < run.handover:
+            draws = optimizer[i : i + 1]
+            setting.algorithm(state, curvature * state[0], scale, draws, run.p, i + 1, lr * i, lr)
+        else:
+            driver.fill_bridge(fine, model[i * run.noises : (i + 1) * run.noises], i, 0, run.seed)
+            for part in range(parts):
+                draws = fine[part * run.noises : (part + 1) * run.noises]
+                setting.step(state, curvature * state[0], scale, draws, run.p, i + 1, lr * i + dt * part, dt)
+        yield state[0].copy()

@@ -282,6 +282,9 @@ def test_merging_with_nothing_changes_nothing() -> None:
         np.testing.assert_allclose(merged.mean, some.mean, rtol=1e-15)
         np.testing.assert_allclose(merged.m2, some.m2, rtol=1e-15)
         np.testing.assert_allclose(merged.loss, some.loss, rtol=1e-15)
+    nothing = none.merged(none)
+    assert nothing.count.tolist() == [0, 0] and nothing.diverged.tolist() == [6, 6]
+    assert not nothing.mean.any() and not nothing.m2.any() and not nothing.loss.any()
 
 
 def test_saved_times_are_the_states_after_those_steps() -> None:
