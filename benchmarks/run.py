@@ -77,7 +77,7 @@ def two_threads(rounds: int) -> Figure | None:
     Rounds in which other programs held the cores (CPU time below 0.9 of threads times wall time) say nothing about
     the threads and are left out; None if that leaves none.
     """
-    contenders = [Implementation(str(n), partial(W1.simulate, threads=n), 131_072) for n in (1, 2)]
+    contenders = [Implementation(str(n), partial(W1.simulate, threads=n), 65_536) for n in (1, 2)]
     found = alternate(contenders, 3 * rounds)
     pairs = [
         (two, one)

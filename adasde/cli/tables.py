@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from adasde.verify.check import Check
 
 COORDINATES_SHOWN = 3
+RUNG_6_REMEDIES = {
+    "fails": "rung 6: a model of weak order one is off by O(lr); a smaller --lr shows whether this is more than that",
+    "undecided": "rung 6: an interval straddles the margin; raise --paths",
+}
 
 
 def console() -> Console:
@@ -84,6 +88,9 @@ def checks_table(title: str, checks: list[Check]) -> None:
     out.print(table)
     failed = sum(not check.passed for check in checks)
     out.print(f"{len(checks) - failed} of {len(checks)} checks hold" + (f", {failed} do not" if failed else ""))
+    for outcome, remedy in RUNG_6_REMEDIES.items():
+        if any(check.rung == 6 and check.outcome == outcome for check in checks):
+            out.print(remedy)
 
 
 def verdict_tables(paper: str, results: list[Result]) -> None:

@@ -231,20 +231,25 @@ def test_kernels_check_and_show() -> None:
 
 
 def test_stale_kernels_fail(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """--check exits with 1 and shows diff and remedy; --write mends it and says what it wrote."""
+    """--check exits with 1 and shows diff and remedy; --write mends it and says what it wrote. A changed helper makes
+    the driver's stamp stale, without which numba's cache would go on using the old one."""
     import adasde.generation
 
-    texts, folder = adasde.generation.kernel_texts(), tmp_path / "cpu"
-    folder.mkdir()
-    for name in names():
-        source = Path(str(kernels(name).__file__))
-        (folder / source.name).write_bytes(source.read_bytes())
-    edited = folder / "sgd.py"
+    kernel_files = adasde.generation.kernel_folder().parent
+    for path in kernel_files.rglob("*.py"):
+        copied = tmp_path / path.relative_to(kernel_files)
+        copied.parent.mkdir(exist_ok=True)
+        copied.write_bytes(path.read_bytes())
+    monkeypatch.setattr(adasde.generation, "kernel_folder", lambda: tmp_path / "cpu")
+    edited = tmp_path / "cpu" / "sgd.py"
     edited.write_text(edited.read_text().replace("-eta*g + x", "eta*g + x"))
-    monkeypatch.setattr(adasde.generation, "kernel_folder", lambda: folder)
-    monkeypatch.setattr(adasde.generation, "kernel_texts", lambda: texts)
     result = run("kernels --check")
     assert result.exit_code == 1 and "sgd.py is hand-edited" in result.stdout
     assert "+            state[0, i, j] = -eta*g + x" in result.stdout and "adasde kernels --write" in result.stdout
     assert stdout("kernels --write") == "wrote sgd.py\n"
+    with (tmp_path / "normals.py").open("a") as file:
+        file.write("# changed\n")
+    result = run("kernels --check")
+    assert result.exit_code == 1 and "driver.py is stale" in result.stdout
+    assert stdout("kernels --write") == "wrote driver.py\n"
     assert stdout("kernels --check").startswith("all ")
