@@ -197,7 +197,7 @@ def _steps(
             "b = E h, exact over Z",
             tuple((sp.Symbol(f"b_{y}"), b) for y, b in zip(rule.states, sde.drift, strict=True)),
         ),
-        Step("Noise functions", "their covariance under the law", ((sp.Matrix([list(functions)]), sp.Matrix(gram)),)),
+        Step("Noise functions", "their covariance under the law", ((sp.Function("Cov")(*functions), sp.Matrix(gram)),)),
         Step("Covariance", "eta Cov h, in full", (("Cov", sde.covariance),)),
         Step(
             "Match",

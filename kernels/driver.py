@@ -93,6 +93,7 @@ def fill_bridge(fine, coarse, k, first_path, seed):
 
 @njit(
     types.void(types.FunctionType(FIELD), types.FunctionType(FIELD), LANES, LANES, LANES, SCALARS, float64),
+    cache=True,
     nogil=True,
     error_model="numpy",
 )

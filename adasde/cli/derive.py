@@ -6,7 +6,7 @@ import json
 
 import click
 
-from adasde.errors import InvalidParameter, NoModel, UnknownName
+from adasde.errors import NoModel, UnknownName
 
 
 @click.command("derive")
@@ -45,16 +45,18 @@ def parse_law(text: str):  # type: ignore[no-untyped-def]
     import sympy as sp
 
     from adasde.derive.noise import LAWS, StudentT
+    from adasde.noise import parse_noise
+    from adasde.optimizers import checked
 
     name, *fields = text.split(":")
     if name not in LAWS:
         raise UnknownName("noise law", name, LAWS)
+    if len(fields) > (name == "student-t"):
+        parse_noise(text)
     if name == "gaussian" or not fields:
         return LAWS[name]()
-    try:
-        return StudentT(sp.nsimplify(fields[0], rational=True))
-    except (sp.SympifyError, TypeError):
-        raise InvalidParameter("student-t: nu", repr(fields[0]), "(0, inf)", "give a number") from None
+    nu = checked("student-t: nu", fields[0], "(0, inf)")
+    return StudentT(sp.nsimplify(nu, rational=True))
 
 
 def _published(optimizer: str, law):  # type: ignore[no-untyped-def]

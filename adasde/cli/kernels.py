@@ -18,12 +18,13 @@ def command(action: str | None, show: str | None) -> None:
     if (action is None) == (show is None):
         raise click.UsageError("give exactly one of --write, --check and --show OPTIMIZER")
     from adasde.derive import freshness
+    from adasde.derive.optimizers import registry
     from adasde.generation import driver_stamp, kernel_folder, kernel_texts
 
+    if show is not None and show not in registry():
+        raise UnknownName("optimizer", show, registry())
     texts = kernel_texts()
     if show is not None:
-        if f"{show}.py" not in texts:
-            raise UnknownName("optimizer", show, [name.removesuffix(".py") for name in texts])
         click.echo(texts[f"{show}.py"], nl=False)
     elif action == "write":
         touched = freshness.write(kernel_folder(), texts) + freshness.write_stamp(*driver_stamp())
