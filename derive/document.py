@@ -9,6 +9,7 @@ from typing import Any
 import sympy as sp
 
 from adasde.derive import notation
+from adasde.derive.citations import citation
 from adasde.derive.functions import student_t_sign
 from adasde.derive.model import SDE, Derivation, Step
 
@@ -45,7 +46,7 @@ def as_text(derivation: Derivation, published: list[Published]) -> str:
             for name, part in _parts(paper)
             if not part.is_zero_matrix
         ]
-    return "\n".join([*lines, f"Source: {sde.provenance}"])
+    return "\n".join([*lines, f"Rule: {citation(derivation.rule.cite)}", f"Source: {sde.provenance}"])
 
 
 def as_latex(derivation: Derivation, published: list[Published]) -> str:
@@ -57,6 +58,7 @@ def as_latex(derivation: Derivation, published: list[Published]) -> str:
         r"\begin{enumerate}",
         *(_latex_step(step) for step in derivation.steps),
         r"\end{enumerate}",
+        rf"\paragraph{{Rule}} {_prose(citation(derivation.rule.cite))}.",
         *(rf"\paragraph{{Assumes}} {_prose(note)}." for note in sde.assumptions),
         *(rf"\paragraph{{Drops}} {_prose(note)}." for note in sde.dropped),
     ]

@@ -9,6 +9,7 @@ import textwrap
 import sympy as sp
 
 from adasde.derive import notation
+from adasde.derive.citations import citation
 from adasde.derive.emit.lanes import LaneBody, algorithm_body, positivity_floors, sde_body
 from adasde.derive.emit.printer import HELPERS, code
 from adasde.derive.model import SDE
@@ -156,7 +157,7 @@ def _algorithm_docstring(rule: UpdateRule, body: LaneBody) -> str:
         "",
     ]
     lines += [f"    {state}_next = {update}" for state, update in zip(rule.states, rule.update, strict=True)]
-    return "\n".join([*lines, "", f"    Dialect: {rule.dialect}. Source: {rule.cite}.", '    """'])
+    return "\n".join([*lines, "", f"    Dialect: {rule.dialect}. Source: {citation(rule.cite)}.", '    """'])
 
 
 def _sde_docstring(sde: SDE, body: LaneBody) -> str:

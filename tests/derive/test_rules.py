@@ -3,6 +3,7 @@
 import pytest
 import sympy as sp
 
+from adasde.derive.citations import CITATIONS
 from adasde.derive.notation import beta2, eta, g, k, m, nu, v, x
 from adasde.derive.optimizers import registry
 from adasde.derive.rule import decay, update_rule
@@ -23,6 +24,11 @@ def test_rule_is_short(name):
     source = inspect.getsource(__import__(f"{folder.__name__}.{name}", fromlist=[name]))
     body = source.split(f"def {name}(")[1].split('"""')[2]
     assert len([line for line in body.splitlines() if line.strip()]) <= 15
+
+
+def test_every_rule_cites_a_known_reference():
+    """The key that a rule cites resolves to a full reference."""
+    assert {rule.cite for rule in registry().values()} <= set(CITATIONS)
 
 
 def test_undeclared_symbols_are_refused():
