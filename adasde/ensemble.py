@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 Array = NDArray[np.float64]
 
@@ -137,7 +137,7 @@ class Ensemble:
 
     def loss_interval(self, level: float = 0.95) -> tuple[Array, Array]:
         """Student-t confidence interval of the mean loss at each time."""
-        half = stats.t.ppf(0.5 + level / 2, np.maximum(self.n - 1, 1)) * self.loss_se
+        half = special.stdtrit(np.maximum(self.n - 1, 1), 0.5 + level / 2) * self.loss_se
         return self.loss_mean - half, self.loss_mean + half
 
     def to_dict(self) -> dict[str, object]:

@@ -50,12 +50,12 @@ class Run:
         """Paths per block: states, gradient, scale and draws of a block stay within the second-level cache."""
         states, dimension = self.initial.shape
         fitting = 131072 // (8 * dimension * (states + 4))
-        return int(min(256, max(8, fitting // 8 * 8)))
+        return int(min(512, max(8, fitting // 8 * 8)))
 
     @property
     def leaf(self) -> int:
         """Paths per leaf, a function of the problem alone."""
-        return 16 * self.lanes if self.lanes == 256 else self.lanes
+        return 8 * self.lanes if self.lanes >= 256 else self.lanes
 
     @property
     def leaves(self) -> int:

@@ -5,7 +5,7 @@ paths; it is worked through in blocks of lanes that stay in the cache, and ends 
 Path j draws the same numbers whatever leaf, block or thread it lands in.
 """
 
-# helpers 522a307c5efa: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers f163124ee40c: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
@@ -14,7 +14,7 @@ import numpy as np
 from numba import float64, int64, njit, types
 
 from adasde.kernels.lanes import FIELD, LANE_STACK, LANES, SCALARS, STEP, VALUE, field_kernel
-from adasde.kernels.normals import fill_normals, fill_pairs, fill_student_t
+from adasde.kernels.normals import fill_layer, fill_normals, fill_pairs, fill_student_t
 
 GAUSSIAN, STUDENT_T = 0, 1
 DIVERGED, DIVERGED_LOSS = 1e12, 1e75
@@ -50,22 +50,24 @@ def fill_noise(noise, d, chunk, first_path, algorithm, plan, nu):
     lanes = noise.shape[2]
     rows = steps * d
     first = chunk * rows
-    if law == GAUSSIAN and layers == 1:
-        fill_normals(noise.reshape(rows, lanes), first_path, first, 0, seed)
+    if law == GAUSSIAN:
+        for c in range(layers):
+            fill_layer(noise.reshape(layers * rows, lanes), d, layers, c, first_path, first, c, seed)
         return
     draws = np.empty((rows, lanes))
     partner = np.empty((rows, lanes))
     for c in range(layers):
-        if law == GAUSSIAN or c > 1:
+        if c > 1:
             fill_normals(draws, first_path, first, c, seed)
         elif algorithm:
             fill_student_t(draws, first_path, first, 0, seed, nu)
         elif c == 0:
             fill_pairs(draws, partner, first_path, first, 0, seed)
-        else:
-            draws[:] = partner
+        source = partner if c == 1 else draws
         for f in range(steps):
-            noise[f * layers + c] = draws[f * d : (f + 1) * d]
+            for i in range(d):
+                for j in range(lanes):
+                    noise[f * layers + c, i, j] = source[f * d + i, j]
 
 
 @njit(types.void(LANE_STACK, LANE_STACK, int64, int64, int64), cache=True, nogil=True, error_model="numpy")
@@ -155,7 +157,9 @@ def run_block(
     saved = 0
     for k in range(steps + 1):
         if saved < saves.size and saves[saved] == k:
-            xs[saved] = state[0]
+            for i in range(d):
+                for j in range(lanes):
+                    xs[saved, i, j] = state[0, i, j]
             value(state[0], losses[saved], data)
             saved += 1
         if k == steps:

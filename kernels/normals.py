@@ -139,17 +139,30 @@ def bailey(t: np.ndarray, words: np.ndarray, turns: np.ndarray, nu: float) -> No
         t[j] *= cosine(turns[j])
 
 
-@compiled(types.void(LANES, int64, int64, int64, int64))
-def fill_normals(z: np.ndarray, first_path: int, first_q: int, stream: int, seed: int) -> None:
-    """z (rows, L): standard normals, four to a block of Philox; rows and first_q are multiples of 4."""
-    rows, lanes = z.shape
+@compiled(types.void(LANES, int64, int64, int64, int64, int64, int64, int64))
+def fill_layer(
+    z: np.ndarray, d: int, layers: int, layer: int, first_path: int, first_q: int, stream: int, seed: int
+) -> None:
+    """Layer ``layer`` of z (steps * layers * d, L): standard normals, number first_q + r going to row r of that layer.
+
+    z holds, step by step, ``layers`` layers of d rows; steps * d and first_q are multiples of 4, the numbers that one
+    block of Philox gives.
+    """
+    rows, lanes = z.shape[0] // layers, z.shape[1]
     words, normals = np.empty((4, lanes), np.int32), np.empty((4, lanes), np.float32)
     for row in range(0, rows, 4):
         draw_words(words, first_path, (first_q + row) >> 2, stream, seed)
         box_muller(words, normals)
         for k in range(4):
+            target = ((row + k) // d * layers + layer) * d + (row + k) % d
             for j in range(lanes):
-                z[row + k, j] = normals[k, j]
+                z[target, j] = normals[k, j]
+
+
+@compiled(types.void(LANES, int64, int64, int64, int64))
+def fill_normals(z: np.ndarray, first_path: int, first_q: int, stream: int, seed: int) -> None:
+    """z (rows, L): standard normals; rows and first_q are multiples of 4."""
+    fill_layer(z, 1, 1, 0, first_path, first_q, stream, seed)
 
 
 @compiled(types.void(LANES, LANES, int64, int64, int64, int64))

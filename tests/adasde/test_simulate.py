@@ -489,12 +489,12 @@ def test_initial_states_reach_the_run() -> None:
     assert x[1] == pytest.approx(3 - eta * 6 / (math.sqrt(v) + 0.125), rel=1e-14)
 
 
-@pytest.mark.parametrize("paths", [1, 257])
+@pytest.mark.parametrize("paths", [1, 513])
 def test_a_block_of_one_path(paths: int) -> None:
-    """One path alone, and one path left over after whole blocks of 256, are runs like any other."""
+    """One path alone, and one path left over after whole blocks of 512, are runs like any other."""
     options: dict[str, Any] = {"loss": "quadratic:1,3", "noise": "gaussian:0.5", "lr": 0.1, "steps": 5}
     alone = positions("sgd", "algorithm", **options, paths=paths)
-    np.testing.assert_array_equal(alone, positions("sgd", "algorithm", **options, paths=300)[:, :, :paths])
+    np.testing.assert_array_equal(alone, positions("sgd", "algorithm", **options, paths=600)[:, :, :paths])
 
 
 # Runs that end badly
