@@ -1,5 +1,6 @@
 """The loop that a person goes through after editing a rule, in a copy of the package."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -42,6 +43,31 @@ def copy(tmp_path):
         )
 
     return root, run
+
+
+RULE = '''
+from adasde.derive.notation import eta, g, m, x
+from adasde.derive.rule import decay, update_rule
+
+
+@update_rule(states=(x, m), dialect="paper", cite="polyak1964")
+def ema(beta1=decay(1, 0.9)):
+    """EMA momentum."""
+    m_next = beta1 * m + (1 - beta1) * g
+    return {x: x - eta * m_next, m: m_next}
+'''
+
+
+def test_a_new_optimizer_is_one_file(copy):
+    """One file with a rule, then `kernels --write`: derivation, simulation and the whole ladder work, and hold."""
+    root, run = copy
+    (root / "derive" / "optimizers" / "ema.py").write_text(RULE)
+    assert "wrote ema.py" in run("kernels", "--write").stdout
+    derived = json.loads(run("derive", "ema", "--format", "json").stdout)
+    assert derived["drift"][1] == "rho1*(G - m)" and derived["diffusion"][1] == ["sqrt(eta)*rho1*s"]
+    verified = run("verify", "ema", "--lr", "0.01", "--paths", "512", "--steps", "200", "--json")
+    checks = json.loads(verified.stdout)
+    assert verified.returncode == 0 and {check["rung"] for check in checks} == {2, 3, 4, 6}
 
 
 def test_editing_one_sign_is_caught_and_mended(copy):

@@ -30,6 +30,12 @@ class Linear:
     drift: sp.Matrix
     diffusion: sp.Matrix
 
+    @property
+    def closed(self) -> bool:
+        """Whether the rule is linear indeed: no coefficient depends on the states or on the noise."""
+        coefficients = (self.optimizer_map, self.optimizer_noise, self.drift, self.diffusion)
+        return not any(matrix.free_symbols & {*self.states, v, Z} for matrix in coefficients)
+
 
 def linear(setting: Setting, curvature: float) -> Linear:
     """The linear dynamics of one coordinate with f = curvature x^2 / 2."""
