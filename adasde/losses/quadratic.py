@@ -10,6 +10,9 @@ from adasde.kernels.lanes import field_kernel, hessian_vector_kernel, value_kern
 from adasde.losses.base import Array, Loss
 from adasde.optimizers import spelled
 
+ROUNDING = 1e-12
+"""Asymmetry of H, relative to its largest entry, that counts as rounding and is averaged out."""
+
 
 @value_kernel
 def diagonal_value(x, f, data):
@@ -88,10 +91,13 @@ def Quadratic(H: ArrayLike) -> Loss:
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(h))[0])
         where = f"quadratic: H[{', '.join(map(str, place))}]"
         raise InvalidParameter(where, h[place], "the finite numbers", "mend this entry")
-    if h.ndim == 2 and not np.array_equal(h, h.T):
-        gap = np.abs(h - h.T).max()
-        remedy = "symmetrise it: H = (H + H.T)/2"
-        raise InvalidParameter("quadratic: max |H - H'|", f"{gap:.3g}", "{0}, H must be symmetric", remedy)
+    if h.ndim == 2:
+        gap, rounding = np.abs(h - h.T).max(), ROUNDING * np.abs(h).max()
+        if gap > rounding:
+            domain = f"[0, {rounding:.1g}], H must be symmetric up to rounding"
+            remedy = "symmetrise it: H = (H + H.T)/2"
+            raise InvalidParameter("quadratic: max |H - H'|", f"{gap:.3g}", domain, remedy)
+        h = (h + h.T) / 2
     start = np.where(np.arange(len(h)) % 2 == 0, 1.0, -1.0)
     name = "quadratic:" + (",".join(spelled(a) for a in h) if h.ndim == 1 else f"dense({len(h)})")
     functions = (

@@ -137,3 +137,11 @@ def test_the_loss_keeps_its_own_copy() -> None:
     loss = Quadratic(h)
     h[:] = 9
     assert loss.data.tolist() == [1.0, 2.0]
+
+
+def test_rounding_asymmetry_of_a_dense_matrix_is_averaged_out() -> None:
+    """A product like A A' may be asymmetric in its last bits: that is no error, and what is used is symmetric."""
+    H = np.array([[1.0, 0.3], [0.3, 0.5]])
+    H[1, 0] = np.nextafter(0.3, 1)
+    h = Quadratic(H).data.reshape(2, 2)
+    assert H[0, 1] != H[1, 0] and h[0, 1] == h[1, 0]
