@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from adasde import optimizers
+from adasde.domain import checked
 from adasde.ensemble import Ensemble, Moments, merge_tree
 from adasde.losses.base import Loss
 from adasde.noise import Noise
@@ -78,8 +79,8 @@ def compare(
     comparison misses its true difference is at most 1 - level (Bonferroni, Student-t). Other arguments as in
     `adasde.simulate`; ``models`` defaults to all of the optimizer's SDE models.
     """
-    optimizers.checked("margin", margin, "(0, inf)")
-    optimizers.checked("level", level, "(0, 1)")
+    checked("margin", margin, "(0, inf)")
+    checked("level", level, "(0, 1)")
     names = [name for name in optimizers.models(optimizer) if name != "algorithm"] if models is None else list(models)
 
     def planned(model: str, parts: int, first: int | None) -> Run:

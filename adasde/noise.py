@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from adasde.domain import checked, counted, spelled
 from adasde.errors import InvalidParameter, UnknownName
-from adasde.optimizers import checked, counted, spelled
 
 LAWS = ("gaussian", "student-t")
 DATA = "data"

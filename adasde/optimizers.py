@@ -7,12 +7,12 @@ import math
 import pkgutil
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from adasde.errors import InvalidParameter, UnknownName
+from adasde.domain import checked
+from adasde.errors import UnknownName
 
 
 def names() -> list[str]:
@@ -59,34 +59,3 @@ def parameter_array(optimizer: str, values: Mapping[str, float], nu: float = mat
     """The array p that every generated step of this optimizer takes."""
     array: NDArray[np.float64] = kernels(optimizer).parameters(**values, nu=nu)
     return array
-
-
-def checked(parameter: str, value: Any, domain: str) -> float:
-    """``value`` as a float if it lies in an interval such as ``[0, 1)``, else `InvalidParameter`."""
-    low, high = (float(end) for end in domain[1:-1].split(", "))
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise InvalidParameter(parameter, value, domain, "give a number") from None
-    above = number > low or (domain[0] == "[" and number == low)
-    below = number < high or (domain[-1] == "]" and number == high)
-    if not (above and below and math.isfinite(number)):
-        raise InvalidParameter(parameter, value, domain, "choose a finite number inside")
-    return number
-
-
-def counted(parameter: str, value: Any, remedy: str) -> int:
-    """``value`` as an int if it is a whole number of at least one, else `InvalidParameter`."""
-    try:
-        whole = not isinstance(value, bool) and int(value) == value and value >= 1
-    except (TypeError, ValueError, OverflowError):
-        whole = False
-    if not whole:
-        raise InvalidParameter(parameter, value, "{1, 2, 3, ...}", remedy)
-    return int(value)
-
-
-def spelled(value: float) -> str:
-    """The shortest decimal that reads back as ``value``: 1, 0.5, 1e-08."""
-    short = f"{value:g}"
-    return short if float(short) == value else repr(float(value))

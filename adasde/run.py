@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from adasde import optimizers
+from adasde.domain import checked, counted, whole
 from adasde.ensemble import Array, Ensemble, Moments
 from adasde.errors import InvalidParameter, NoModel, UnknownName
 from adasde.losses import parse_loss
@@ -151,7 +152,7 @@ def plan(
     noise = parse_noise(noise) if isinstance(noise, str) else noise
     _check_noise(optimizer, model, module, loss, noise)
     step = module.MODELS[model][noise.law]
-    steps, substeps = positive("steps", steps), positive("substeps", substeps)
+    steps, substeps = counted("steps", steps), counted("substeps", substeps)
     begin = _start(optimizer, model, step.singular, start, steps)
     return Run(
         optimizer=optimizer,
@@ -167,8 +168,8 @@ def plan(
         handover=steps if model == "algorithm" else begin,
         steps=steps,
         substeps=substeps,
-        paths=positive("paths", paths),
-        seed=_whole("seed", seed, "[0, 2^63)", "give a whole number", 0, 2**63),
+        paths=counted("paths", paths),
+        seed=whole("seed", seed, "[0, 2^63)", "give a whole number", 0, 2**63),
         saves=_saves(save, steps),
         initial=_initial(module.STATES, loss, x0, init or {}),
     )
@@ -196,28 +197,16 @@ def _start(optimizer: str, model: str, singular: bool, start: int | None, steps:
     if singular:
         remedy += ", being singular at the initial state"
     given = value if start is None else start
-    return _whole(f"{optimizer}, model {model}: start", given, f"[{low}, steps = {steps})", remedy, low, steps)
-
-
-def positive(parameter: str, value: int) -> int:
-    """``value`` if it is a whole number of at least one; raises `InvalidParameter` otherwise."""
-    return _whole(parameter, value, "{1, 2, 3, ...}", "give a whole number of at least one", 1)
-
-
-def _whole(parameter: str, value: Any, domain: str, remedy: str, low: int, end: float = math.inf) -> int:
-    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not (number and math.isfinite(value) and int(value) == value and low <= value < end):
-        raise InvalidParameter(parameter, value, domain, remedy)
-    return int(value)
+    return whole(f"{optimizer}, model {model}: start", given, f"[{low}, steps = {steps})", remedy, low, steps)
 
 
 def _saves(save: int | Sequence[int], steps: int) -> NDArray[np.int64]:
     if np.ndim(save) == 0:
         remedy = "the first and the last time are always saved"
-        count = _whole("save", save, "{2, 3, ...}", remedy, 2)
+        count = whole("save", save, "{2, 3, ...}", remedy, 2)
         return np.unique(np.linspace(0, steps, count).round().astype(np.int64))
     domain, remedy = f"the steps 0 ... {steps} of the run", "name the steps to save"
-    chosen = [_whole("save", step, domain, remedy, 0, steps + 1) for step in np.ravel(save)]  # type: ignore[arg-type]
+    chosen = [whole("save", step, domain, remedy, 0, steps + 1) for step in np.ravel(save)]  # type: ignore[arg-type]
     if not chosen:
         raise InvalidParameter("save", "[]", domain, remedy)
     return np.unique(np.array(chosen, dtype=np.int64))
@@ -239,7 +228,5 @@ def _initial(states: tuple[str, ...], loss: Loss, x0: ArrayLike | None, init: Ma
     for name, value in init.items():
         if name not in states[1:]:
             raise UnknownName("init: state", name, states[1:])
-        initial[states.index(name)] = optimizers.checked(
-            f"init: {name}", value, "[0, inf)" if name == "v" else "(-inf, inf)"
-        )
+        initial[states.index(name)] = checked(f"init: {name}", value, "[0, inf)" if name == "v" else "(-inf, inf)")
     return initial

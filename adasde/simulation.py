@@ -9,10 +9,11 @@ from typing import TypeVar
 
 from numpy.typing import ArrayLike
 
+from adasde.domain import counted
 from adasde.ensemble import Ensemble, merge_tree
 from adasde.losses.base import Loss
 from adasde.noise import Noise
-from adasde.run import Run, plan, positive
+from adasde.run import Run, plan
 
 Leaf = TypeVar("Leaf")
 Progress = Callable[[int, int], None]
@@ -55,13 +56,13 @@ def simulate(
     """
     run = plan(optimizer, model, loss, noise, steps, paths, seed, substeps, start, save, x0, init, hyperparameters)
     done = report_paths(run, progress)
-    leaves, complete = run_leaves(run.moments, run.leaves, worker_threads(threads), positive("chunk", chunk), done)
+    leaves, complete = run_leaves(run.moments, run.leaves, worker_threads(threads), counted("chunk", chunk), done)
     return run.ensemble(merge_tree(leaves), complete)
 
 
 def worker_threads(threads: int | None) -> int:
     """The number of worker threads: as given, or all processors."""
-    return positive("threads", (os.cpu_count() or 1) if threads is None else threads)
+    return counted("threads", (os.cpu_count() or 1) if threads is None else threads)
 
 
 def report_paths(run: Run, progress: Progress | None) -> Callable[[int], None]:

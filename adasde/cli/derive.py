@@ -45,8 +45,8 @@ def parse_law(text: str):  # type: ignore[no-untyped-def]
     import sympy as sp
 
     from adasde.derive.noise import LAWS, StudentT
+    from adasde.domain import checked
     from adasde.noise import parse_noise
-    from adasde.optimizers import checked
 
     name, *fields = text.split(":")
     if name not in LAWS:

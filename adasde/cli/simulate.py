@@ -49,14 +49,14 @@ def command(
         _check_plot(Path(plot))
     with progress(f"{optimizer} {model}") as report:
         ensemble = simulate(optimizer, model, substeps=substeps, progress=report, **arguments)
-    if plot is not None:
-        _plot(optimizer, model, arguments, ensemble, plot)
     if as_json:
         click.echo(json.dumps(ensemble.to_dict()))
     else:
         from adasde.cli.tables import ensemble_table
 
         ensemble_table(ensemble)
+    if plot is not None:
+        _plot(optimizer, model, arguments, ensemble, plot)
     if not ensemble.complete:
         click.echo(f"interrupted: {ensemble.n.max()} of {ensemble.paths} paths are in the result", err=True)
         sys.exit(130)

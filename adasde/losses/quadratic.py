@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from adasde.domain import spelled
 from adasde.errors import InvalidParameter
 from adasde.kernels.lanes import field_kernel, hessian_vector_kernel, value_kernel
 from adasde.losses.base import Array, Loss
-from adasde.optimizers import spelled
 
 ROUNDING = 1e-12
 """Asymmetry of H, relative to its largest entry, that counts as rounding and is averaged out."""
