@@ -120,3 +120,12 @@ def test_intervals_cover_at_the_stated_rate():
     ]
     covered = sum(bool(low[-1] <= exact <= high[-1]) for low, high in (run.loss_interval(0.95) for run in runs))
     assert stats.binomtest(covered, len(runs), 0.95).pvalue > 1e-4, covered
+
+
+def test_intervals_are_simultaneous_over_all_models():
+    """Each of k intervals is at level 1 - (1 - level)/k: comparing twice as much widens every one by that quantile."""
+    alone = compare("signsgd", ["sde"], substeps=(1,), lr=0.01, **QUADRATIC).agreements[0]
+    among_four = compare("signsgd", ["sde", "compagnoni2025"], substeps=(1, 4), lr=0.01, **QUADRATIC).agreements[0]
+    ratio = (among_four.high - among_four.low) / (alone.high - alone.low)
+    n = QUADRATIC["paths"]
+    assert ratio == pytest.approx(stats.t.isf(0.01 / 8, n - 1) / stats.t.isf(0.01 / 2, n - 1), rel=1e-9)
