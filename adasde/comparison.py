@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 from adasde import optimizers
 from adasde.domain import checked
@@ -135,7 +135,7 @@ def _agreement(
         return Agreement(ensemble.model, ensemble.substeps, nothing, nothing, nothing, margin, "diverged")
     difference = gap.loss[-1, 0] / scale
     error = math.hypot(math.sqrt(gap.loss[-1, 1] / (n - 1) / n) / scale, difference * scale_error / scale)
-    half = stats.t.ppf(quantile, n - 1) * error
+    half = special.stdtrit(n - 1, quantile) * error
     low, high = difference - half, difference + half
     if -margin <= low and high <= margin:
         verdict = "agrees"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from adasde.domain import checked, counted, spelled
-from adasde.errors import InvalidParameter, UnknownName
+from adasde.errors import InvalidParameter, NoModel, UnknownName
 
 LAWS = ("gaussian", "student-t")
 DATA = "data"
@@ -48,6 +48,12 @@ class Noise:
             domain = f"{{1, {dimension}}}"
             raise InvalidParameter("number of noise scales", len(self.scale), domain, "give one, or one per coordinate")
         return np.broadcast_to(np.array(self.scale, dtype=np.float64), dimension) / math.sqrt(self.batch)
+
+    def require_moment(self, order: int, who: str, advice: str = "") -> None:
+        """Raises `NoModel` where a model needs a moment of an order that the law does not have."""
+        if self.law == "student-t" and self.nu <= order:
+            remedy = f"the SDE needs a noise moment of order {order}, which does not exist{advice}"
+            raise NoModel(f"{who}: student-t nu", f"{self.nu:g}", f"({order}, inf)", remedy)
 
     @property
     def name(self) -> str:

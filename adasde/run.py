@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from adasde import optimizers
 from adasde.domain import checked, counted, whole
 from adasde.ensemble import Array, Ensemble, Moments
-from adasde.errors import InvalidParameter, NoModel, UnknownName
+from adasde.errors import InvalidParameter, UnknownName
 from adasde.losses import parse_loss
 from adasde.losses.base import Loss
 from adasde.noise import Noise, parse_noise
@@ -182,13 +182,7 @@ def _check_noise(optimizer: str, model: str, module: Any, loss: Loss, noise: Noi
             "noise scale", "data", "{a number per coordinate}", f"{loss.name} has no data to take it from"
         )
     needed = module.MODELS[model][noise.law].moments
-    if noise.law == "student-t" and noise.nu <= needed:
-        raise NoModel(
-            f"{optimizer}, model {model}: student-t nu",
-            f"{noise.nu:g}",
-            f"({needed}, inf)",
-            f"the SDE needs a noise moment of order {needed}, which does not exist; use --model algorithm",
-        )
+    noise.require_moment(needed, f"{optimizer}, model {model}", "; use --model algorithm")
 
 
 def _start(optimizer: str, model: str, singular: bool, start: int | None, steps: int) -> int:

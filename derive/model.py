@@ -50,10 +50,11 @@ class SDE:
             shapes = f"drift {self.drift.shape}, diffusion {self.diffusion.shape}"
             raise ValueError(f"{self.optimizer} {self.model}: {shapes} do not fit {n} states")
 
-    def expand_names(self, expression: sp.Expr) -> sp.Expr:
-        """The expression with every named sub-expression written out."""
+    def expand_names(self, expression: sp.Expr, kept: frozenset[sp.Symbol] = frozenset()) -> sp.Expr:
+        """The expression (or matrix) with every named sub-expression written out, but for those in ``kept``."""
         for symbol, value in reversed(self.named):
-            expression = expression.subs(symbol, value)
+            if symbol not in kept:
+                expression = expression.subs(symbol, value)
         return expression
 
     @property

@@ -45,6 +45,11 @@ class Hyperparameter:
         """The hyperparameter as a function of eta: ``1 - eta rho`` for a decay, itself otherwise."""
         return self.symbol if self.rate is None else 1 - eta * self.rate
 
+    @property
+    def rate_of_decay(self) -> sp.Expr:
+        """The rate as a function of the decay and eta: the inverse of ``scaled``."""
+        return sp.cancel(sp.solve(sp.Eq(self.symbol, self.scaled), self.rate)[0])
+
 
 LEARNING_RATE = Hyperparameter("lr", eta, "learning rate", "(0, inf)", 1e-3, "lr", ("eta",))
 

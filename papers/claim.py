@@ -10,12 +10,13 @@ import sympy as sp
 from adasde.derive.expansion import derive
 from adasde.derive.model import SDE, Named
 from adasde.derive.noise import Law
-from adasde.derive.notation import G, rho1, rho2, s, t, v
+from adasde.derive.notation import G, eps, eta, rho1, rho2, s, t, v
 from adasde.derive.rule import UpdateRule
 
 P = sp.Symbol("P", positive=True)
 gamma1, gamma2 = sp.symbols("gamma1 gamma2", positive=True)
 mu = sp.Symbol("mu", real=True)
+ROOT_ETA = sp.sqrt(eta)
 BIAS: Named = ((gamma1, 1 - sp.exp(-rho1 * t)), (gamma2, 1 - sp.exp(-rho2 * t)))
 """The bias factors gamma_i(t) = 1 - e^(-rho_i t) as papers print them."""
 
@@ -56,6 +57,31 @@ class Claim:
 def variance(law: Law) -> sp.Expr:
     """Sigma in one coordinate: the variance of s Z."""
     return law.moment(2) * s**2
+
+
+def missing_in_rmsprop(law: Law) -> sp.Matrix:
+    """published - derived covariance of (x, v) where RMSprop is printed without the noise of V."""
+    cross = 2 * eta * rho2 * G * variance(law) / P
+    second = -eta * rho2**2 * (4 * G**2 * variance(law) + _variance_of_square(law) * s**4)
+    return sp.Matrix([[0, cross], [cross, second]])
+
+
+def missing_in_adam(law: Law) -> sp.Matrix:
+    """published - derived covariance of (x, m, v) where Adam is printed without the noise of V and without the noise
+    half of the look-ahead eta rho1 (g - M) in X."""
+    noise_x, noise_m, noise_v = -eta * rho1 * adam_gain(), rho1, 2 * rho2 * G
+    xx, xm, xv, mv = noise_x**2, noise_x * noise_m, noise_x * noise_v, noise_m * noise_v
+    vv = noise_v**2 + rho2**2 * _variance_of_square(law) * s**4 / variance(law)
+    return -eta * variance(law) * sp.Matrix([[xx, xm, xv], [xm, 0, mv], [xv, mv, vv]])
+
+
+def adam_gain() -> sp.Expr:
+    """1/(gamma1 (sqrt(V/gamma2) + eps)), what Adam multiplies its first moment by."""
+    return 1 / gamma1 / (sp.sqrt(v / gamma2) + eps)
+
+
+def _variance_of_square(law: Law) -> sp.Expr:
+    return law.moment(4) - law.moment(2) ** 2
 
 
 def printed_sde(
@@ -113,20 +139,13 @@ def difference(published: SDE, derived: SDE) -> Difference:
     """
     if published.states != derived.states or published.law != derived.law:
         raise ValueError(f"{published.optimizer}: the two SDEs differ in their states or noise law")
-    shared = {name for name, value in published.named if (name, value) in derived.named}
+    shared = frozenset(name for name, value in published.named if (name, value) in derived.named)
 
     def gap(a: sp.Matrix, b: sp.Matrix) -> sp.Matrix:
-        written_out = _write_out(a, published, shared) - _write_out(b, derived, shared)
+        written_out = published.expand_names(a, shared) - derived.expand_names(b, shared)
         return sp.Matrix(written_out.applyfunc(_simplified))
 
     return Difference(gap(published.drift, derived.drift), gap(published.covariance, derived.covariance))
-
-
-def _write_out(matrix: sp.Matrix, sde: SDE, kept: set[sp.Symbol]) -> sp.Matrix:
-    for name, value in reversed(sde.named):
-        if name not in kept:
-            matrix = matrix.subs(name, value)
-    return matrix
 
 
 def compare(claim: Claim, rule: UpdateRule, law: Law) -> tuple[Difference, bool]:

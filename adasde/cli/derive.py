@@ -20,20 +20,17 @@ def command(optimizer: str, noise: str, model: str, form: str) -> None:
     """Print the derivation of OPTIMIZER's SDE: rule, scaling, one-step increment, its mean and covariance, drift and
     diffusion, assumptions, and what published forms drop."""
     from adasde.derive.document import as_data, as_latex, as_text
-    from adasde.derive.model import Derivation
+    from adasde.derive.expansion import derive
     from adasde.derive.optimizers import registry
 
     if optimizer not in registry():
         raise UnknownName("optimizer", optimizer, registry())
     rule, law = registry()[optimizer], parse_law(noise)
-    from adasde.derive.expansion import derive
-
     if model == "sde":
         derivation = derive(rule, law)
         published = _published(optimizer, law)
     else:
         derivation, published = _printed(optimizer, model, law), []
-    assert isinstance(derivation, Derivation)
     if form == "json":
         click.echo(json.dumps(as_data(derivation.sde), indent=2))
     else:

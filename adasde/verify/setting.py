@@ -12,10 +12,10 @@ from adasde import optimizers
 from adasde.derive.expansion import derive
 from adasde.derive.model import SDE
 from adasde.derive.noise import Gaussian, Law, StudentT
-from adasde.derive.notation import eta, nu
+from adasde.derive.notation import nu
 from adasde.derive.optimizers import registry
 from adasde.derive.rule import UpdateRule
-from adasde.errors import NoModel, UnknownName
+from adasde.errors import UnknownName
 from adasde.noise import Noise
 from adasde.papers import papers
 
@@ -42,7 +42,7 @@ class Setting:
         """Symbol -> value for hyperparameters, rates and nu, with some hyperparameters changed."""
         values = self.values | changed
         found = {h.symbol: values[h.name] for h in self.rule.hyperparameters}
-        rates = {h.rate: (1 - values[h.name]) / found[eta] for h in self.rule.hyperparameters if h.rate is not None}
+        rates = {h.rate: float(h.rate_of_decay.subs(found)) for h in self.rule.hyperparameters if h.rate is not None}
         return found | rates | {nu: self.noise.nu}
 
 
@@ -54,7 +54,5 @@ def setting(optimizer: str, model: str, noise: Noise, values: dict[str, float]) 
     law: Law = Gaussian() if noise.law == "gaussian" else StudentT()
     rule = registry()[optimizer]
     sde = derive(rule, law).sde if model == "sde" else papers()[model][optimizer].equations(law)
-    if noise.law == "student-t" and noise.nu <= sde.moments:
-        remedy = f"the SDE needs a noise moment of order {sde.moments}, which does not exist"
-        raise NoModel(f"{optimizer}, model {model}: student-t nu", f"{noise.nu:g}", f"({sde.moments}, inf)", remedy)
+    noise.require_moment(sde.moments, f"{optimizer}, model {model}")
     return Setting(rule, sde, module, noise, values)

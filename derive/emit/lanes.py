@@ -56,14 +56,13 @@ def sde_body(sde: SDE) -> LaneBody:
     draws = sp.Matrix([draw(j + 1) for j in range(sde.diffusion.cols)])
     increments = sde.drift * dt + sp.sqrt(dt) * sde.diffusion * draws
     floors = positivity_floors(sde)
-    lane_symbols = {*sde.states, G, s, *draws}
-    hoist = _Hoist(lane_symbols)
-    per_step = []
     guard = {state: sp.Symbol(f"{state}_floored", positive=True) for state in sde.nonnegative}
+    hoist = _Hoist({*sde.states, G, s, *draws, *guard.values()})
+    per_step = []
     per_lane = [(guard[state], sp.Max(state, hoist(floor))) for state, floor in floors.items()]
     for name, value in sde.named:
         value = _protect(stabilise(value), guard)
-        if value.free_symbols & lane_symbols or value.free_symbols & {n for n, _ in per_lane}:
+        if hoist.varies(value):
             per_lane.append((name, hoist(value)))
             hoist.lane_symbols.add(name)
         else:
@@ -74,10 +73,8 @@ def sde_body(sde: SDE) -> LaneBody:
 
 def algorithm_body(rule: UpdateRule) -> LaneBody:
     """One step of the optimizer itself, with g = G + s z1."""
-    noisy = G + s * draw(1)
     hoist = _Hoist({*rule.states, G, s, draw(1), g})
-    uses = sum(update.count(g) for update in rule.update)
-    per_lane: list[tuple[sp.Symbol, sp.Expr]] = [(g, noisy)] if uses else []
+    per_lane: list[tuple[sp.Symbol, sp.Expr]] = [(g, G + s * draw(1))]
     updates = list(rule.update)
     for i, state in reversed(list(enumerate(rule.states))):
         name = sp.Symbol(f"{state}_next", real=True)
@@ -157,17 +154,17 @@ class _Hoist:
     def __call__(self, expression: sp.Expr) -> sp.Expr:
         if expression.is_Atom:
             return expression
-        if not self._varies(expression):
+        if not self.varies(expression):
             return self._name(expression)
         if expression.is_Mul or expression.is_Add:
-            fixed = [a for a in expression.args if not self._varies(a)]
-            moving = [self(a) for a in expression.args if self._varies(a)]
+            fixed = [a for a in expression.args if not self.varies(a)]
+            moving = [self(a) for a in expression.args if self.varies(a)]
             return expression.func(self._name(expression.func(*fixed)), *moving)
         return expression.func(*(self(argument) for argument in expression.args))
 
-    def _varies(self, expression: sp.Expr) -> bool:
-        lane_names = {n for n in expression.free_symbols if str(n).endswith(("_floored", "_next"))}
-        return bool(expression.free_symbols & self.lane_symbols or lane_names)
+    def varies(self, expression: sp.Expr) -> bool:
+        """Whether the expression differs from lane to lane."""
+        return bool(expression.free_symbols & self.lane_symbols)
 
     def _name(self, value: sp.Expr) -> sp.Expr:
         if value.is_Number or value.is_Symbol or (-value).is_Symbol:

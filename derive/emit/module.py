@@ -109,8 +109,7 @@ def _parameters(rule: UpdateRule) -> str:
     values = [str(names[h.symbol]) for h in rule.hyperparameters]
     for h in rule.hyperparameters:
         if h.rate is not None:
-            rate = sp.solve(sp.Eq(h.symbol, h.scaled), h.rate)[0]
-            values.append(code(sp.cancel(rate).subs(names)))
+            values.append(code(h.rate_of_decay.subs(names)))
     return (
         f"def parameters({arguments}, nu=math.inf):\n"
         '    """The array p of every step, in the order of PARAMETERS; rho is the rate of decay = 1 - eta rho."""\n'

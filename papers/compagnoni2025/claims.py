@@ -8,11 +8,22 @@ from adasde.derive.functions import student_t_sign
 from adasde.derive.model import SDE, Named
 from adasde.derive.noise import Gaussian, Law
 from adasde.derive.notation import G, eps, eta, m, rho1, rho2, s, theta, v, x
-from adasde.papers.claim import BIAS, Claim, P, gamma1, gamma2, mu, printed_sde, variance
+from adasde.papers.claim import (
+    BIAS,
+    ROOT_ETA,
+    Claim,
+    P,
+    gamma1,
+    gamma2,
+    missing_in_adam,
+    missing_in_rmsprop,
+    mu,
+    printed_sde,
+    variance,
+)
 
 CITATION = "E. Monzio Compagnoni et al., Adaptive Methods through the Lens of SDEs, ICLR 2025, arXiv:2411.15958"
 PAPER = "compagnoni2025"
-ROOT_ETA = sp.sqrt(eta)
 
 
 def _sde(
@@ -66,27 +77,12 @@ def _no_difference(law: Law) -> tuple[sp.Matrix, sp.Matrix]:
     return sp.zeros(1, 1), sp.zeros(1, 1)
 
 
-def _fourth_cumulant(law: Law) -> sp.Expr:
-    """Var Z^2."""
-    return law.moment(4) - law.moment(2) ** 2
-
-
 def _rmsprop_found(law: Law) -> tuple[sp.Matrix, sp.Matrix]:
-    """Printed without the noise of V: -(Cov(dx, dv), Var dv) is missing."""
-    cross = 2 * eta * rho2 * G * variance(law) / P
-    second = -eta * rho2**2 * (4 * G**2 * variance(law) + _fourth_cumulant(law) * s**4)
-    return sp.zeros(2, 1), sp.Matrix([[0, cross], [cross, second]])
+    return sp.zeros(2, 1), missing_in_rmsprop(law)
 
 
 def _adam_found(law: Law) -> tuple[sp.Matrix, sp.Matrix]:
-    """Printed without the noise of V and without the noise half of the look-ahead term in X."""
-    sigma = variance(law)
-    look_ahead = -eta * rho1 / gamma1 / (sp.sqrt(v / gamma2) + eps)
-    noise_x, noise_m, noise_v = look_ahead, rho1, 2 * rho2 * G
-    xx, xm, xv = noise_x**2, noise_x * noise_m, noise_x * noise_v
-    mv, vv = noise_m * noise_v, noise_v**2 + rho2**2 * _fourth_cumulant(law) * s**2 / law.moment(2)
-    missing = sp.Matrix([[xx, xm, xv], [xm, 0, mv], [xv, mv, vv]])
-    return sp.zeros(3, 1), -eta * sigma * missing
+    return sp.zeros(3, 1), missing_in_adam(law)
 
 
 _NO_NOISE_IN_V = "drops Var dv and Cov(dx, dv), which are as large as what is kept"

@@ -503,31 +503,14 @@ def test_a_block_of_one_path(paths: int) -> None:
 def test_diverged_paths_are_counted_and_left_out() -> None:
     """On the saddle, at the edge of stability, some paths blow up. They are counted from then on, the count
     only grows, and the moments at every time are finite and those of the paths that are left."""
-    ensemble = simulate(
-        "sgd",
-        "algorithm",
-        loss=EmbeddedSaddle(),
-        noise="gaussian:3",
-        lr=0.25,
-        steps=60,
-        paths=5000,
-        save=range(0, 61, 5),
-    )
+    options: dict[str, Any] = {"loss": EmbeddedSaddle(), "noise": "gaussian:3", "lr": 0.25, "steps": 60, "paths": 5000}
+    ensemble = simulate("sgd", "algorithm", **options, save=range(0, 61, 5))
     gone = ensemble.diverged
     assert gone[0] == 0 and 0 < gone[-1] < 5000 and (np.diff(gone) >= 0).all()
     np.testing.assert_array_equal(ensemble.n + gone, 5000)
     for part in (ensemble.mean, ensemble.cov, ensemble.loss_mean, ensemble.loss_std, ensemble.loss_se):
         assert part is not None and np.isfinite(part).all()
-    xs = positions(
-        "sgd",
-        "algorithm",
-        loss=EmbeddedSaddle(),
-        noise="gaussian:3",
-        lr=0.25,
-        steps=60,
-        paths=5000,
-        save=range(0, 61, 5),
-    )
+    xs = positions("sgd", "algorithm", **options, save=range(0, 61, 5))
     left = (np.abs(xs) <= driver.DIVERGED).all(axis=(0, 1))
     assert left.sum() == ensemble.n[-1]
     np.testing.assert_allclose(ensemble.mean[-1], xs[-1][:, left].mean(axis=1), rtol=1e-9)
