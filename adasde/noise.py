@@ -49,6 +49,11 @@ class Noise:
             raise InvalidParameter("number of noise scales", len(self.scale), domain, "give one, or one per coordinate")
         return np.broadcast_to(np.array(self.scale, dtype=np.float64), dimension) / math.sqrt(self.batch)
 
+    @property
+    def law_data(self) -> NDArray[np.float64]:
+        """The law's own numbers, as kernels and the driver read them: nu for Student-t, nothing for a Gaussian."""
+        return np.array([self.nu] if self.law == "student-t" else [])
+
     def require_moment(self, order: int, who: str, advice: str = "") -> None:
         """Raises `NoModel` where a model needs a moment of an order that the law does not have."""
         if self.law == "student-t" and self.nu <= order:

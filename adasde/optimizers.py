@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import math
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 
 import numpy as np
@@ -55,7 +54,7 @@ def _having(hyperparameter: str) -> list[str]:
     return [name for name in names() if any(h.name == hyperparameter for h in kernels(name).HYPERPARAMETERS)]
 
 
-def parameter_array(optimizer: str, values: Mapping[str, float], nu: float = math.inf) -> NDArray[np.float64]:
-    """The array p that every generated step of this optimizer takes."""
-    array: NDArray[np.float64] = kernels(optimizer).parameters(**values, nu=nu)
+def parameter_array(optimizer: str, values: Mapping[str, float], law: Sequence[float] = ()) -> NDArray[np.float64]:
+    """The array p that every generated step of this optimizer takes; ``law`` is the noise's `Noise.law_data`."""
+    array: NDArray[np.float64] = kernels(optimizer).parameters(**values, law=law)
     return array

@@ -36,6 +36,8 @@ class Run:
     p: Array
     algorithm: Any
     model: Any
+    along: Any
+    order: int
     noises: int
     start: int
     handover: int
@@ -96,7 +98,9 @@ class Run:
         driver.run_block(
             self.algorithm,
             self.model,
+            self.along,
             self.loss.gradient,
+            self.loss.hessian_vector,
             self.loss.noise_scale if from_data else driver.constant_scale,
             self.loss.value,
             self.loss.data,
@@ -108,16 +112,18 @@ class Run:
             xs,
             losses,
             path,
-            (self.handover, self.steps, self.substeps, self.noises, self.law, self.seed),
-            self.noise.nu,
+            self.plan,
+            self.noise.law_data,
         )
         return xs, losses
 
     @property
-    def law(self) -> int:
+    def plan(self) -> tuple[int, ...]:
+        """The numbers that the driver goes by, see `driver._PLAN`."""
         from adasde.kernels import driver
 
-        return driver.GAUSSIAN if self.noise.law == "gaussian" else driver.STUDENT_T
+        law = driver.GAUSSIAN if self.noise.law == "gaussian" else driver.STUDENT_T
+        return (self.handover, self.steps, self.substeps, self.noises, self.order, law, self.seed)
 
     def moments(self, number: int) -> Moments:
         """Runs leaf ``number`` and returns its moments."""
@@ -160,9 +166,11 @@ def plan(
         loss=loss,
         noise=noise,
         values=values,
-        p=optimizers.parameter_array(optimizer, values, noise.nu),
+        p=optimizers.parameter_array(optimizer, values, noise.law_data),
         algorithm=module.algorithm.compiled,
         model=step.compiled,
+        along=step.compiled_along,
+        order=1 if step.along is None else 2,
         noises=step.noises,
         start=begin,
         handover=steps if model == "algorithm" else begin,

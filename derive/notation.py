@@ -24,7 +24,7 @@ beta1, beta2 = sp.symbols("beta1 beta2", positive=True)
 eps = sp.Symbol("eps", nonnegative=True)
 theta = sp.Symbol("theta", nonnegative=True)
 nu = sp.Symbol("nu", positive=True)
-Hb = sp.Symbol("Hb", real=True)
+Hb, sb = sp.symbols("Hb sb", real=True)
 
 
 @dataclass(frozen=True)
@@ -54,5 +54,6 @@ MEANINGS: dict[sp.Symbol, Meaning] = {
     eps: Meaning("eps", "added to the root of the second moment", "[f]/[x]"),
     theta: Meaning("theta", "decoupled weight decay", "1/[t]"),
     nu: Meaning("nu", "degrees of freedom of the Student-t noise", "1"),
-    Hb: Meaning("Hb", "Hessian times the position drift (order two)", "[f]/[x]/[t]"),
+    Hb: Meaning("Hb", "Hessian times the leading position drift (order two)", "[f]/[x]/[t]"),
+    sb: Meaning("sb", "derivative of the noise scale along the leading position drift (order two)", "[f]/[x]/[t]"),
 }

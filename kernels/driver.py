@@ -5,7 +5,7 @@ paths; it is worked through in blocks of lanes that stay in the cache, and ends 
 Path j draws the same numbers whatever leaf, block or thread it lands in.
 """
 
-# helpers f163124ee40c: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 71433ebfc6d9: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
@@ -13,7 +13,7 @@ import math
 import numpy as np
 from numba import float64, int64, njit, types
 
-from adasde.kernels.lanes import FIELD, LANE_STACK, LANES, SCALARS, STEP, VALUE, field_kernel
+from adasde.kernels.lanes import FIELD, HESSIAN_VECTOR, LANE_STACK, LANES, SCALARS, STEP, VALUE, field_kernel
 from adasde.kernels.normals import fill_layer, fill_normals, fill_pairs, fill_student_t
 
 GAUSSIAN, STUDENT_T = 0, 1
@@ -21,10 +21,12 @@ DIVERGED, DIVERGED_LOSS = 1e12, 1e75
 """A path with a coordinate, or a loss, beyond these counts as diverged from then on; squares of less are finite."""
 
 _NOISE_ROWS = 16
+_PROBE = 1e-5
+"""Time by which the noise scale is looked ahead and back along the drift."""
 _BRIDGE_STREAM = 8
-_PLAN = types.UniTuple(int64, 6)
-"""(start, steps, substeps, noises, law, seed): steps of the optimizer before the model takes over, steps in all, model
-steps per optimizer step, draws per coordinate of the model, law code, seed."""
+_PLAN = types.UniTuple(int64, 7)
+"""(start, steps, substeps, noises, order, law, seed): steps of the optimizer before the model takes over, steps in all, model
+steps per optimizer step, draws per coordinate of the model, its weak order, law code, seed."""
 
 
 @field_kernel
@@ -33,18 +35,18 @@ def constant_scale(x, s, data):
 
 
 @njit(
-    types.void(LANE_STACK, int64, int64, int64, types.boolean, _PLAN, float64),
+    types.void(LANE_STACK, int64, int64, int64, types.boolean, _PLAN, SCALARS),
     cache=True,
     nogil=True,
     error_model="numpy",
 )
-def fill_noise(noise, d, chunk, first_path, algorithm, plan, nu):
+def fill_noise(noise, d, chunk, first_path, algorithm, plan, law_data):
     """Draws for the optimizer steps ``chunk * S ... chunk * S + S - 1``; noise is (S * m, d, L), m layers per step.
 
     Coordinate i of step k owns number k d + i of its path in each stream, so that the optimizer and an SDE share
     their draws: Z is the first Brownian motion's increment, or coupled with it for Student-t noise.
     """
-    _, _, _, noises, law, seed = plan
+    _, _, _, noises, _, law, seed = plan
     layers = 1 if algorithm else noises
     steps = noise.shape[0] // layers
     lanes = noise.shape[2]
@@ -60,7 +62,7 @@ def fill_noise(noise, d, chunk, first_path, algorithm, plan, nu):
         if c > 1:
             fill_normals(draws, first_path, first, c, seed)
         elif algorithm:
-            fill_student_t(draws, first_path, first, 0, seed, nu)
+            fill_student_t(draws, first_path, first, 0, seed, law_data[0])
         elif c == 0:
             fill_pairs(draws, partner, first_path, first, 0, seed)
         source = partner if c == 1 else draws
@@ -108,6 +110,43 @@ def _fields(gradient, scale, x, g, s, data, scale_factor):
                 s[i, j] *= scale_factor
 
 
+@njit(
+    types.void(
+        types.FunctionType(HESSIAN_VECTOR),
+        types.FunctionType(FIELD),
+        LANES,
+        LANES,
+        LANE_STACK,
+        LANES,
+        SCALARS,
+        float64,
+    ),
+    cache=True,
+    nogil=True,
+    error_model="numpy",
+)
+def _second_derivatives(hessian_vector, scale, x, s, curvature, drift, data, scale_factor):
+    """curvature (2, d, L): from the position drift b in its first layer to (Hess f b, grad s . b).
+
+    The slope of a noise scale that depends on x is a central difference along b, exact to about 1e-10.
+    """
+    d, lanes = drift.shape
+    drift[:] = curvature[0]
+    hessian_vector(x, drift, curvature[0], data)
+    curvature[1] = 0.0
+    if scale_factor == 0:
+        return
+    moved, ahead = np.empty((d, lanes)), np.empty((d, lanes))
+    for sign in (-1.0, 1.0):
+        for i in range(d):
+            for j in range(lanes):
+                moved[i, j] = x[i, j] + sign * _PROBE * drift[i, j]
+        scale(moved, ahead, data)
+        for i in range(d):
+            for j in range(lanes):
+                curvature[1, i, j] += sign * ahead[i, j] * (0.5 * scale_factor / _PROBE)
+
+
 @njit(int64(int64), cache=True, error_model="numpy")
 def _steps_per_chunk(d):
     """Steps whose draws are made together: whole generator blocks of four numbers, about `_NOISE_ROWS` rows."""
@@ -119,7 +158,9 @@ def _steps_per_chunk(d):
     types.void(
         types.FunctionType(STEP),
         types.FunctionType(STEP),
+        types.FunctionType(STEP),
         types.FunctionType(FIELD),
+        types.FunctionType(HESSIAN_VECTOR),
         types.FunctionType(FIELD),
         types.FunctionType(VALUE),
         SCALARS,
@@ -132,26 +173,45 @@ def _steps_per_chunk(d):
         LANES,
         int64,
         _PLAN,
-        float64,
+        SCALARS,
     ),
     cache=True,
     nogil=True,
     error_model="numpy",
 )
 def run_block(
-    algorithm, model, gradient, scale, value, data, p, scale_factor, state, s, saves, xs, losses, first_path, plan, nu
+    algorithm,
+    model,
+    along,
+    gradient,
+    hessian_vector,
+    scale,
+    value,
+    data,
+    p,
+    scale_factor,
+    state,
+    s,
+    saves,
+    xs,
+    losses,
+    first_path,
+    plan,
+    law_data,
 ):
     """Runs one block of lanes in place and stores x (T, d, L) and f(x) (T, L) after the steps in ``saves``.
 
     state (n, d, L) and s (d, L) hold the start; scale_factor > 0 asks for s = scale_factor * scale(x) at every step.
     """
-    start, steps, substeps, noises, _law, seed = plan
+    start, steps, substeps, noises, order, _law, seed = plan
     _, d, lanes = state.shape
     per_chunk = _steps_per_chunk(d)
     noise_algorithm = np.empty((per_chunk, d, lanes))
     noise_model = np.empty((per_chunk * noises, d, lanes))
     fine = np.empty((substeps * noises, d, lanes))
     g = np.empty((d, lanes))
+    curvature = np.zeros((2 if order == 2 else 0, d, lanes))
+    drift = np.empty((d if order == 2 else 0, lanes))
     eta = p[0]
     dt = eta / substeps
     saved = 0
@@ -167,19 +227,22 @@ def run_block(
         place = k % per_chunk
         if k < start:
             if place == 0:
-                fill_noise(noise_algorithm, d, k // per_chunk, first_path, True, plan, nu)
+                fill_noise(noise_algorithm, d, k // per_chunk, first_path, True, plan, law_data)
             _fields(gradient, scale, state[0], g, s, data, scale_factor)
-            algorithm(state, g, s, noise_algorithm[place : place + 1], p, k + 1, eta * k, eta)
+            algorithm(state, g, s, curvature, noise_algorithm[place : place + 1], p, k + 1, eta * k, eta)
             continue
         if place == 0 or k == start:
-            fill_noise(noise_model, d, k // per_chunk, first_path, False, plan, nu)
+            fill_noise(noise_model, d, k // per_chunk, first_path, False, plan, law_data)
         coarse = noise_model[place * noises : (place + 1) * noises]
         if substeps > 1:
             fill_bridge(fine, coarse, k, first_path, seed)
         for part in range(substeps):
             _fields(gradient, scale, state[0], g, s, data, scale_factor)
             draws = coarse if substeps == 1 else fine[part * noises : (part + 1) * noises]
-            model(state, g, s, draws, p, k + 1, eta * k + dt * part, dt)
+            if order == 2:
+                along(state, g, s, curvature, draws, p, k + 1, eta * k + dt * part, dt)
+                _second_derivatives(hessian_vector, scale, state[0], s, curvature, drift, data, scale_factor)
+            model(state, g, s, curvature, draws, p, k + 1, eta * k + dt * part, dt)
 
 
 @njit(float64(SCALARS, types.boolean[::1], int64), cache=True, nogil=True, error_model="numpy")

@@ -30,10 +30,12 @@ FIELD = types.void(LANES, LANES, SCALARS)
 HESSIAN_VECTOR = types.void(LANES, LANES, LANES, SCALARS)
 """``hessian_vector(x, u, out, data)``: writes Hess f(x) u per lane to ``out``; all three arrays are (d, L)."""
 
-STEP = types.void(LANE_STACK, LANES, LANES, LANE_STACK, SCALARS, int64, float64, float64)
-"""``step(state, gradient, scale, noise, p, k, t, dt)``: advances the lanes in place by one step.
+STEP = types.void(LANE_STACK, LANES, LANES, LANE_STACK, LANE_STACK, SCALARS, int64, float64, float64)
+"""``step(state, gradient, scale, curvature, noise, p, k, t, dt)``: advances the lanes in place by one step.
 
 state (n, d, L): the rule's states, position first; gradient (d, L): at the position; scale (d, L): noise scale s;
+curvature (2, d, L): Hb and sb, the Hessian times the leading position drift and the derivative of the noise scale
+along it, which models of weak order two read (others may be given an empty first axis);
 noise (m, d, L): standard draws, one layer per Brownian motion (for an algorithm: the noise itself); p: the parameter
 array of the optimizer's module; k: number of this step, from 1; t: time before the step; dt: time step.
 """
@@ -71,12 +73,14 @@ class StepKernel:
     noises    how many standard draws it takes per coordinate
     moments   order of the noise moment that must exist for the model to exist
     singular  the model must start from a state after some real steps of the optimizer
+    along     for models of weak order two: writes the leading position drift to curvature[0], with signature `STEP`
     """
 
     body: Callable[..., None]
     noises: int
     moments: int
     singular: bool
+    along: Callable[..., None] | None = None
 
     def __call__(self, *arguments: Any) -> None:
         self.body(*arguments)
@@ -85,7 +89,14 @@ class StepKernel:
     def compiled(self) -> Any:
         return _compiled(STEP)(self.body)
 
+    @cached_property
+    def compiled_along(self) -> Any:
+        """``along`` compiled; for a model that has none, the step itself, which is then never called as such."""
+        return self.compiled if self.along is None else _compiled(STEP)(self.along)
 
-def step_kernel(*, noises: int, moments: int, singular: bool) -> Callable[[Callable[..., None]], StepKernel]:
+
+def step_kernel(
+    *, noises: int, moments: int, singular: bool, along: Callable[..., None] | None = None
+) -> Callable[[Callable[..., None]], StepKernel]:
     """Decorator of generated steps."""
-    return lambda body: StepKernel(body, noises, moments, singular)
+    return lambda body: StepKernel(body, noises, moments, singular, along)

@@ -9,7 +9,7 @@ import mpmath
 import numpy as np
 import sympy as sp
 
-from adasde.derive.notation import G, eta, g, k, s, t
+from adasde.derive.notation import G, Hb, eta, g, k, s, sb, t
 from adasde.ensemble import Array
 from adasde.kernels import driver
 from adasde.run import Run, plan
@@ -46,14 +46,15 @@ class _Lanes:
                 self.state[i] = random.uniform(4.0, 8.0, (1, LANES))
         self.gradient, self.noise = random.normal(size=(1, LANES)), random.normal(size=(noises, 1, LANES))
         self.scale = random.uniform(0.2, 1.5, (1, LANES))
-        self.p = setting.module.parameters(**setting.values, nu=setting.noise.nu)
+        self.curvature = random.normal(size=(2, 1, LANES))
+        self.p = setting.module.parameters(**setting.values, law=setting.noise.law_data)
         self.eta = float(self.p[0])
         self.k = 37
         self.t = 36 * self.eta
 
     def after(self, step: Any, dt: float) -> Array:
         state = self.state.copy()
-        step(state, self.gradient, self.scale, self.noise, self.p, self.k, self.t, dt)
+        step(state, self.gradient, self.scale, self.curvature, self.noise, self.p, self.k, self.t, dt)
         return state
 
 
@@ -78,6 +79,7 @@ def _excess(found: Array, exact: Array, start: Array) -> float:
 def _at(setting: Setting, lanes: _Lanes, j: int) -> dict[sp.Symbol, sp.Expr]:
     values = {y: lanes.state[i, 0, j] for i, y in enumerate(setting.rule.states)}
     values |= {G: lanes.gradient[0, j], s: lanes.scale[0, j], t: lanes.t, k: lanes.k}
+    values |= {Hb: lanes.curvature[0, 0, j], sb: lanes.curvature[1, 0, j]}
     values |= setting.numbers()
     return {symbol: sp.Float(float(value), DIGITS) if np.isfinite(value) else sp.oo for symbol, value in values.items()}
 
@@ -154,19 +156,30 @@ def _by_hand(setting: Setting, run: Run, lanes: int) -> Iterator[Array]:
     d, dt = run.loss.dimension, lr / run.substeps
     state = np.repeat(run.initial[:, :, None], lanes, axis=2)
     scale = np.repeat(setting.noise.scales(d)[:, None], lanes, axis=1)
-    numbers = (run.handover, run.steps, run.substeps, run.noises, run.law, run.seed)
     optimizer, model = np.empty((run.steps, d, lanes)), np.empty((run.steps * run.noises, d, lanes))
-    driver.fill_noise(optimizer, d, 0, 0, True, numbers, setting.noise.nu)
-    driver.fill_noise(model, d, 0, 0, False, numbers, setting.noise.nu)
-    fine = np.empty((parts * run.noises, d, lanes))
+    driver.fill_noise(optimizer, d, 0, 0, True, run.plan, setting.noise.law_data)
+    driver.fill_noise(model, d, 0, 0, False, run.plan, setting.noise.law_data)
+    fine, bend = np.empty((parts * run.noises, d, lanes)), np.empty((0, d, lanes))
     yield state[0].copy()
     for i in range(run.steps):
         if i < run.handover:
             draws = optimizer[i : i + 1]
-            setting.algorithm(state, curvature * state[0], scale, draws, run.p, i + 1, lr * i, lr)
+            setting.algorithm(state, curvature * state[0], scale, bend, draws, run.p, i + 1, lr * i, lr)
         else:
             driver.fill_bridge(fine, model[i * run.noises : (i + 1) * run.noises], i, 0, run.seed)
             for part in range(parts):
+                bend = _bend(setting, state, curvature, scale, run.p, i + 1, lr * i + dt * part)
                 draws = fine[part * run.noises : (part + 1) * run.noises]
-                setting.step(state, curvature * state[0], scale, draws, run.p, i + 1, lr * i + dt * part, dt)
+                setting.step(state, curvature * state[0], scale, bend, draws, run.p, i + 1, lr * i + dt * part, dt)
         yield state[0].copy()
+
+
+def _bend(setting: Setting, state: Array, curvature: Array, scale: Array, p: Array, k: int, t: float) -> Array:
+    """Hb and sb (2, d, L) of a model of weak order two on a quadratic with constant noise; empty for others."""
+    d, lanes = scale.shape
+    if setting.step.along is None:
+        return np.empty((0, d, lanes))
+    bend = np.zeros((2, d, lanes))
+    setting.step.along(state, curvature * state[0], scale, bend, np.empty((0, d, lanes)), p, k, t, 0.0)
+    bend[0] *= curvature
+    return bend

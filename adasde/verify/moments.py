@@ -79,10 +79,20 @@ def after_one_step(setting: Setting, values: dict[str, float], z: Array) -> Arra
     state = np.empty((n, 1, nodes))
     for i, symbol in enumerate(setting.rule.states):
         state[i] = POINT[symbol]
-    p = setting.module.parameters(**values, nu=setting.noise.nu)
+    p = setting.module.parameters(**values, law=setting.noise.law_data)
     lanes = np.ones((1, nodes))
     k = round(POINT[t] / values["lr"]) + 1
-    setting.algorithm(state, POINT[G] * lanes, POINT[s] * lanes, z[None, None, :], p, k, POINT[t], values["lr"])
+    setting.algorithm(
+        state,
+        POINT[G] * lanes,
+        POINT[s] * lanes,
+        np.empty((0, 1, nodes)),
+        z[None, None, :],
+        p,
+        k,
+        POINT[t],
+        values["lr"],
+    )
     return state[:, 0]
 
 

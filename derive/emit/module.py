@@ -111,16 +111,16 @@ def _parameters(rule: UpdateRule) -> str:
         if h.rate is not None:
             values.append(code(h.rate_of_decay.subs(names)))
     return (
-        f"def parameters({arguments}, nu=math.inf):\n"
-        '    """The array p of every step, in the order of PARAMETERS; rho is the rate of decay = 1 - eta rho."""\n'
-        f"    return np.array([{', '.join(values)}, nu], dtype=np.float64)"
+        f"def parameters({arguments}, law=()):\n"
+        '    """The array p of every step: PARAMETERS, then the data of the noise law; rho is the rate of decay = 1 - eta rho."""\n'
+        f"    return np.array([{', '.join(values)}, *law], dtype=np.float64)"
     )
 
 
 def _step(name: str, facts: str, docstring: str, rule: UpdateRule, body: LaneBody) -> str:
     order = [*parameter_symbols(rule)]
     used = [(i, symbol) for i, symbol in enumerate(order) if symbol in body.parameters]
-    lines = [f"@step_kernel({facts})", f"def {name}(state, gradient, scale, noise, p, k, t, dt):", docstring]
+    lines = [f"@step_kernel({facts})", f"def {name}(state, gradient, scale, curvature, noise, p, k, t, dt):", docstring]
     if used:
         names, places = ", ".join(str(q) for _, q in used), ", ".join(f"p[{i}]" for i, _ in used)
         lines.append(f"    {names} = {places}")

@@ -58,7 +58,17 @@ def trajectory(
     zero = np.zeros((1, x0.size))
     rows = [state[:, 0].copy()]
     for k, g in enumerate(gradients, 1):
-        step(state, np.array(g[None]), zero, np.ones((1, 1, x0.size)), p, k, (k - 1) * p[0], p[0])
+        step(
+            state,
+            np.array(g[None]),
+            zero,
+            np.empty((0, 1, x0.size)),
+            np.ones((1, 1, x0.size)),
+            p,
+            k,
+            (k - 1) * p[0],
+            p[0],
+        )
         rows.append(state[:, 0].copy())
     return {name: np.array(rows)[:, i] for i, name in enumerate(module.STATES)}
 
@@ -147,7 +157,7 @@ def test_plain_and_compiled_steps_agree_with_noise(optimizer: str) -> None:
     for name, gradient, scale in (("split", G, np.abs(s)), ("whole", G + np.abs(s) * z, np.zeros_like(s))):
         for form, of in FORMS.items():
             moved[name, form] = state.copy()
-            of(module.algorithm)(moved[name, form], gradient, scale, z[None], p, 3, 0.02, 0.01)
+            of(module.algorithm)(moved[name, form], gradient, scale, np.empty((0, 2, 7)), z[None], p, 3, 0.02, 0.01)
     for found in moved.values():
         np.testing.assert_allclose(found, moved["whole", "python"], rtol=0, atol=1e-15)
     assert np.abs(moved["split", "python"][0] - state[0]).min() > 1e-6

@@ -24,7 +24,7 @@ from adasde.simulation import simulate
 Array = NDArray[np.float64]
 
 FALSE_ALARM = 1e-4
-NOBODY = (0, 9, 1, 2, driver.GAUSSIAN, 7)
+NOBODY = (0, 9, 1, 2, 1, driver.GAUSSIAN, 7)
 """A plan: start, steps, substeps, draws per coordinate, law, seed."""
 
 
@@ -170,25 +170,25 @@ def test_chunks_are_whole_generator_blocks(d: int) -> None:
 @pytest.mark.parametrize("algorithm", [True, False])
 def test_draws_do_not_depend_on_the_blocks(law: int, algorithm: bool) -> None:
     """Two chunks of four steps are one of eight; lanes 3 to 7 are a block of five lanes that starts there."""
-    plan = (*NOBODY[:4], law, 7)
+    plan = (*NOBODY[:5], law, 7)
     layers = 1 if algorithm else 2
     whole, halves = np.empty((8 * layers, 3, 16)), np.empty((2, 4 * layers, 3, 16))
-    driver.fill_noise(whole, 3, 0, 100, algorithm, plan, 5.0)
+    driver.fill_noise(whole, 3, 0, 100, algorithm, plan, np.array([5.0]))
     for half in range(2):
-        driver.fill_noise(halves[half], 3, half, 100, algorithm, plan, 5.0)
+        driver.fill_noise(halves[half], 3, half, 100, algorithm, plan, np.array([5.0]))
     np.testing.assert_array_equal(halves.reshape(whole.shape), whole)
     part = np.empty((8 * layers, 3, 5))
-    driver.fill_noise(part, 3, 0, 103, algorithm, plan, 5.0)
+    driver.fill_noise(part, 3, 0, 103, algorithm, plan, np.array([5.0]))
     np.testing.assert_array_equal(part, whole[:, :, 3:8])
 
 
 def test_the_algorithms_draws_are_the_models_first() -> None:
     """Gaussian: the optimizer's Z is the first Brownian increment. Student-t: it has its sign, and its order."""
     for law in (driver.GAUSSIAN, driver.STUDENT_T):
-        plan = (*NOBODY[:4], law, 7)
+        plan = (*NOBODY[:5], law, 7)
         own, model = np.empty((8, 3, 500)), np.empty((16, 3, 500))
-        driver.fill_noise(own, 3, 0, 0, True, plan, 3.0)
-        driver.fill_noise(model, 3, 0, 0, False, plan, 3.0)
+        driver.fill_noise(own, 3, 0, 0, True, plan, np.array([3.0]))
+        driver.fill_noise(model, 3, 0, 0, False, plan, np.array([3.0]))
         first, second = model[0::2], model[1::2]
         if law == driver.GAUSSIAN:
             np.testing.assert_array_equal(own, first)
@@ -213,7 +213,7 @@ def test_all_draws_of_a_run_are_independent() -> None:
     """4 steps of 3 coordinates and 2 motions are 24 independent standard normals; in 3 substeps they are 72."""
     lanes = 20_000
     coarse = np.empty((8, 3, lanes))
-    driver.fill_noise(coarse, 3, 0, 0, False, NOBODY, math.inf)
+    driver.fill_noise(coarse, 3, 0, 0, False, NOBODY, np.empty(0))
     assert standard_normal_p_value(coarse.reshape(-1, lanes)) > FALSE_ALARM / 2
     fine = np.empty((4, 6, 3, lanes))
     for k in range(4):

@@ -26,19 +26,21 @@ MODELS = {name: value for name, value in STEPS.items() if "-algorithm-" not in n
 SCALAR = {name for name in STEPS if name.startswith("signsgd") and name.endswith("student-t")}
 """Their mean sign at a general nu is scalar code, see `adasde.kernels.special.student_t_sign`."""
 
+LAW = (5.5,)  # nu, where the law is Student-t
 LANES = 13  # no multiple of any vector length: the remainder loop runs too
 
 
 def arguments(optimizer: str, step: StepKernel, d: int = 3, lanes: int = LANES) -> tuple[Any, ...]:
-    """State, gradient, scale, noise, p, k, t and dt away from the singular start, with v > 0."""
+    """State, gradient, scale, curvature, noise, p, k, t and dt away from the singular start, with v > 0."""
     rng = np.random.default_rng(3)
     module = kernels(optimizer)
     state = rng.standard_normal((len(module.STATES), d, lanes))
     if "v" in module.STATES:
         state[module.STATES.index("v")] = 1 + rng.random((d, lanes))
     gradient, noise = rng.standard_normal((d, lanes)), rng.standard_normal((step.noises, d, lanes))
-    p = module.parameters(lr=0.01, nu=5.5)
-    return state, gradient, 0.5 + rng.random((d, lanes)), noise, p, 40, 0.39, 0.004
+    p = module.parameters(lr=0.01, law=LAW)
+    curvature = rng.standard_normal((2, d, lanes))
+    return state, gradient, 0.5 + rng.random((d, lanes)), curvature, noise, p, 40, 0.39, 0.004
 
 
 def after(step: Any, state: Array, *rest: Any) -> Array:
@@ -62,12 +64,12 @@ def test_lanes_do_not_meet(name: str) -> None:
     """13 lanes in one call, each lane alone, and coordinates laid out as lanes: the same bytes, in vector code
     and in its remainder."""
     optimizer, step = STEPS[name]
-    state, gradient, scale, noise, *rest = arguments(optimizer, step)
-    together = after(step.compiled, state, gradient, scale, noise, *rest)
+    state, gradient, scale, curvature, noise, *rest = arguments(optimizer, step)
+    together = after(step.compiled, state, gradient, scale, curvature, noise, *rest)
     for j in range(LANES):
-        one = [np.ascontiguousarray(a[..., j : j + 1]) for a in (state, gradient, scale, noise)]
+        one = [np.ascontiguousarray(a[..., j : j + 1]) for a in (state, gradient, scale, curvature, noise)]
         assert after(step.compiled, *one, *rest).tobytes() == together[..., j : j + 1].tobytes()
-    flat = [a.reshape(*a.shape[:-2], 1, -1) for a in (state, gradient, scale, noise)]
+    flat = [a.reshape(*a.shape[:-2], 1, -1) for a in (state, gradient, scale, curvature, noise)]
     assert after(step.compiled, *flat, *rest).tobytes() == together.tobytes()
 
 
@@ -76,10 +78,10 @@ def test_models_are_euler_steps(name: str) -> None:
     """state' = state + b dt + sqrt(dt) B z: nothing happens at dt = 0, opposite draws average to the drift,
     which is proportional to dt, and the noise to its root."""
     optimizer, step = MODELS[name]
-    state, gradient, scale, noise, p, k, t, dt = arguments(optimizer, step)
+    state, gradient, scale, curvature, noise, p, k, t, dt = arguments(optimizer, step)
 
     def moved(z: Array, dt: float) -> Array:
-        return after(step.compiled, state, gradient, scale, z, p, k, t, dt) - state
+        return after(step.compiled, state, gradient, scale, curvature, z, p, k, t, dt) - state
 
     assert not moved(noise, 0.0).any()
     drift = moved(0 * noise, dt)
@@ -96,11 +98,11 @@ def test_hyperparameters_are_arguments(name: str) -> None:
     """Every hyperparameter of the optimizer reaches its steps through p: another value, another result."""
     optimizer, step = STEPS[name]
     module = kernels(optimizer)
-    state, gradient, scale, noise, p, *rest = arguments(optimizer, step)
-    before = after(step.compiled, state, gradient, scale, noise, p, *rest)
+    state, gradient, scale, curvature, noise, p, *rest = arguments(optimizer, step)
+    before = after(step.compiled, state, gradient, scale, curvature, noise, p, *rest)
     for h in module.HYPERPARAMETERS:
-        other = module.parameters(**({"lr": 0.01} | {h.name: 0.5}), nu=5.5)
-        assert (after(step.compiled, state, gradient, scale, noise, other, *rest) != before).any(), h.name
+        other = module.parameters(**({"lr": 0.01} | {h.name: 0.5}), law=LAW)
+        assert (after(step.compiled, state, gradient, scale, curvature, noise, other, *rest) != before).any(), h.name
 
 
 @pytest.mark.parametrize("name", [name for name in STEPS if not name.startswith(("sgd", "signsgd"))])
