@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from adasde import optimizers
 from adasde.domain import checked, counted, whole
 from adasde.ensemble import Array, Ensemble, Moments
-from adasde.errors import InvalidParameter, UnknownName
+from adasde.errors import InvalidParameter, NoModel, UnknownName
 from adasde.losses import parse_loss
 from adasde.losses.base import Loss
 from adasde.noise import Noise, parse_noise
@@ -100,7 +100,7 @@ class Run:
             self.model,
             self.along,
             self.loss.gradient,
-            self.loss.hessian_vector,
+            self.loss.hessian_vector or driver.no_hessian,
             self.loss.noise_scale if from_data else driver.constant_scale,
             self.loss.value,
             self.loss.data,
@@ -158,6 +158,11 @@ def plan(
     noise = parse_noise(noise) if isinstance(noise, str) else noise
     _check_noise(optimizer, model, module, loss, noise)
     step = module.MODELS[model][noise.law]
+    if step.along is not None and loss.hessian_vector is None:
+        remedy = "the model needs Hessian-vector products: give the loss a hessian_vector, or use --model sde"
+        raise NoModel(
+            f"{optimizer}, model {model}: loss", loss.name, "the losses with a Hessian-vector product", remedy
+        )
     steps, substeps = counted("steps", steps), counted("substeps", substeps)
     begin = _start(optimizer, model, step.singular, start, steps)
     return Run(

@@ -13,7 +13,17 @@ import math
 import numpy as np
 from numba import float64, int64, njit, types
 
-from adasde.kernels.lanes import FIELD, HESSIAN_VECTOR, LANE_STACK, LANES, SCALARS, STEP, VALUE, field_kernel
+from adasde.kernels.lanes import (
+    FIELD,
+    HESSIAN_VECTOR,
+    LANE_STACK,
+    LANES,
+    SCALARS,
+    STEP,
+    VALUE,
+    field_kernel,
+    hessian_vector_kernel,
+)
 from adasde.kernels.normals import fill_layer, fill_normals, fill_pairs, fill_student_t
 
 GAUSSIAN, STUDENT_T = 0, 1
@@ -25,13 +35,19 @@ _PROBE = 1e-5
 """Time by which the noise scale is looked ahead and back along the drift."""
 _BRIDGE_STREAM = 8
 _PLAN = types.UniTuple(int64, 7)
-"""(start, steps, substeps, noises, order, law, seed): steps of the optimizer before the model takes over, steps in all, model
-steps per optimizer step, draws per coordinate of the model, its weak order, law code, seed."""
+"""(start, steps, substeps, noises, order, law, seed): steps of the optimizer before the model takes over, steps in all,
+model steps per optimizer step, draws per coordinate of the model, its weak order, law code, seed."""
 
 
 @field_kernel
 def constant_scale(x, s, data):
     """A noise scale that does not depend on x: leaves ``s`` as it was filled."""
+
+
+@hessian_vector_kernel
+def no_hessian(x, u, out, data):
+    """Stands in for the Hessian of a loss that has none; models of weak order one never ask for it."""
+    out[:] = 0.0
 
 
 @njit(

@@ -21,7 +21,7 @@ class Loss:
     start           default starting point, shape (d,)
     value           `VALUE`: f per lane
     gradient        `FIELD`: grad f per lane
-    hessian_vector  `HESSIAN_VECTOR`: Hess f(x) u per lane
+    hessian_vector  `HESSIAN_VECTOR`: Hess f(x) u per lane; None where only models of weak order one are wanted
     noise_scale     `FIELD` or None: per-sample standard deviation of each gradient coordinate at x, for losses
                     that are means over data
     minimum         the least value of f, or a lower bound: what an excess loss is measured from; -inf where there

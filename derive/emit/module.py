@@ -112,7 +112,7 @@ def _parameters(rule: UpdateRule) -> str:
             values.append(code(h.rate_of_decay.subs(names)))
     return (
         f"def parameters({arguments}, law=()):\n"
-        '    """The array p of every step: PARAMETERS, then the data of the noise law; rho is the rate of decay = 1 - eta rho."""\n'
+        '    """The array p of every step: PARAMETERS, and the data of the noise law; decay = 1 - eta rho."""\n'
         f"    return np.array([{', '.join(values)}, *law], dtype=np.float64)"
     )
 

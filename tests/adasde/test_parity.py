@@ -55,7 +55,7 @@ def trajectory(
     step, p = FORMS[form](module.algorithm), module.parameters(**hyper)
     state = np.zeros((len(module.STATES), 1, x0.size))
     state[0, 0] = x0
-    zero = np.zeros((1, x0.size))
+    zero, none = np.zeros((1, x0.size)), np.empty((0, 1, x0.size))
     rows = [state[:, 0].copy()]
     for k, g in enumerate(gradients, 1):
         step(

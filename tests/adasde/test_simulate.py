@@ -239,7 +239,7 @@ def kernel_coefficients(x: Array, eta: float) -> tuple[Array, Array]:
     p, lanes, moved = parameter_array("signsgd", {"lr": eta}), np.ones((1, x.size)), []
     for draw in (0.0, 1.0):
         state = np.array(x[None, None, :])
-        step(state, np.array(x[None, :]), lanes, draw * lanes[None], p, 1, 0.0, 1.0)
+        step(state, np.array(x[None, :]), lanes, np.empty((0, 1, len(x))), draw * lanes[None], p, 1, 0.0, 1.0)
         moved.append(state[0, 0] - x)
     return moved[0], (moved[1] - moved[0]) ** 2
 
