@@ -7,8 +7,8 @@ from pathlib import Path
 from adasde.derive.emit.module import kernel_module
 from adasde.derive.expansion import derive
 from adasde.derive.freshness import helpers_digest
+from adasde.derive.laws import CHECKED_IN, LAWS
 from adasde.derive.model import SDE
-from adasde.derive.noise import LAWS
 from adasde.derive.optimizers import registry
 from adasde.derive.rule import UpdateRule
 from adasde.papers import claims_for
@@ -31,8 +31,8 @@ def driver_stamp() -> tuple[Path, str]:
 
 def models_of(rule: UpdateRule) -> list[SDE]:
     """Every SDE of one rule: the derived one under each noise law, then the published ones."""
-    laws = [law() for law in LAWS.values()]
-    derived = [derive(rule, law).sde for law in laws]
+    laws = [LAWS[name]() for name in CHECKED_IN]
+    derived = [derive(rule, law, order).sde for order in (1, 2) for law in laws]
     return derived + [claim.equations(law) for claim in claims_for(rule.name) for law in laws]
 
 

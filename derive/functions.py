@@ -1,11 +1,17 @@
-"""Functions that sympy lacks: the mean sign of a Student-t variable."""
+"""Functions that sympy lacks: mean signs of the noise laws, and the expectation of an arbitrary function."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mpmath
 import sympy as sp
+
+if TYPE_CHECKING:
+    from adasde.derive.law import Law
+
+zeta = sp.Symbol("zeta", real=True)
+"""The bound variable of an `Expectation`."""
 
 
 class student_t_sign(sp.Function):
@@ -55,6 +61,108 @@ class student_t_sign(sp.Function):
         y, nu = (printer._print(argument) for argument in self.args)
         name = rf"\left(2 F_{{t_{{{nu}}}}} - 1\right)"
         return rf"{name}\left({y}\right)" if exp is None else rf"{{{name}\left({y}\right)}}^{{{exp}}}"
+
+
+class laplace_sign(sp.Function):
+    """E[Z^n sign(Z + c)] for the Laplace law of variance 1, as ``laplace_sign(c, n)``.
+
+    With Q_n(y) = E[Z^n; Z > y] = e^(-sqrt2 y)/2 sum_{j<=n} n!/j! y^j 2^(-(n-j)/2) for y >= 0 it is 2 Q_n(|c|) for odd
+    n and sign(c) (E Z^n - 2 Q_n(|c|)) for even n. A function of its own because its derivative, 2 (-c)^n f(c), has no
+    jump although the signs in the closed form seem to have one.
+    """
+
+    nargs = 2
+
+    @classmethod
+    def eval(cls, c: sp.Expr, n: sp.Expr) -> sp.Expr | None:
+        if c.could_extract_minus_sign():
+            return -((-1) ** n) * cls(-c, n)
+        return sp.S.Zero if c.is_zero and n % 2 == 0 else None
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        if argindex != 1:
+            raise sp.function.ArgumentIndexError(self, argindex)
+        c, n = self.args
+        return sp.sqrt(2) * (-c) ** n * sp.exp(-sp.sqrt(2) * sp.Abs(c))
+
+    def closed_form(self) -> sp.Expr:
+        """The formula above; for n = 0 in a form without cancellation."""
+        c, n = self.args[0], int(self.args[1])
+        root, y = sp.sqrt(2), sp.Abs(c)
+        if n == 0:
+            return sp.sign(c) * (1 - sp.exp(-root * y))
+        tail = sp.exp(-root * y) * sum(sp.factorial(n) / sp.factorial(j) * y**j / root ** (n - j) for j in range(n + 1))
+        return tail if n % 2 else sp.sign(c) * (sp.factorial(n) / root**n - tail)
+
+    def _eval_evalf(self, prec: int) -> sp.Expr:
+        return self.closed_form().evalf(int(prec * 0.30103) + 1)
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        return _mean_sign_latex(printer, *self.args, exp)
+
+
+class empirical_sign(sp.Function):
+    """E[Z^n sign(Z + c)] for the law of data, as ``empirical_sign(c, n)``: a step function that the data determine."""
+
+    nargs = 2
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        from adasde.derive.law import NotDerivable
+
+        raise NotDerivable("the mean sign under empirical noise is a step function: it has no derivative")
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        return _mean_sign_latex(printer, *self.args, exp)
+
+
+def _mean_sign_latex(printer: Any, c: sp.Expr, n: sp.Expr, exp: str | None) -> str:
+    power = {0: "", 1: "Z"}.get(int(n), f"Z^{{{n}}}")
+    text = rf"\mathrm{{E}}\left[{power}\,\mathrm{{sign}}\left(Z + {printer._print(c)}\right)\right]"
+    return text if exp is None else f"{{{text}}}^{{{exp}}}"
+
+
+class Expectation(sp.Function):
+    """E h(Z) of a function h without a closed form, as ``Expectation(h(zeta), f(zeta))`` with f the density.
+
+    Kernels evaluate it by Gauss quadrature suited to the law, `evalf` by adaptive quadrature. It is differentiated
+    under the expectation. ``zeta`` is bound: it is no free symbol. f = 0 stands for a law whose numbers come with the
+    run; such a node has no value of its own.
+    """
+
+    nargs = 2
+
+    @classmethod
+    def of(cls, function: sp.Expr, z: sp.Symbol, law: Law) -> sp.Expr:
+        """E of ``function`` of z under ``law``; constants come out."""
+        density = sp.S.Zero if law.name == "empirical" else law.density(zeta)
+        if not function.has(z):
+            return function
+        return cls(function.subs(z, zeta), density)
+
+    @property
+    def free_symbols(self) -> set[sp.Symbol]:
+        return super().free_symbols - {zeta}
+
+    def _eval_derivative(self, symbol: sp.Symbol) -> sp.Expr:
+        integrand, density = self.args
+        derivative = sp.diff(integrand, symbol)
+        return sp.S.Zero if derivative == 0 else Expectation(derivative, density)
+
+    def _eval_evalf(self, prec: int) -> sp.Float | None:
+        integrand, density = self.args
+        if self.free_symbols or density == 0:
+            return None
+        with mpmath.workprec(prec + 10):
+            h = sp.lambdify(zeta, integrand * density, "mpmath")
+            value = mpmath.quad(h, [-mpmath.inf, -4, -1, 0, 1, 4, mpmath.inf])
+            return sp.Float._new(mpmath.mpf(value)._mpf_, prec)
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"E[{printer._print(self.args[0].subs(zeta, sp.Symbol('Z')))}]"
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        text = rf"\mathrm{{E}}\left[{printer._print(self.args[0].subs(zeta, sp.Symbol('Z')))}\right]"
+        return text if exp is None else f"{{{text}}}^{{{exp}}}"
 
 
 def student_t_density(y: sp.Expr, nu: sp.Expr) -> sp.Expr:

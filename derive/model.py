@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from adasde.derive.noise import Law
+from adasde.derive.law import Law
+from adasde.derive.names import Named
 from adasde.derive.notation import t
 from adasde.derive.rule import UpdateRule
-
-Named = tuple[tuple[sp.Symbol, sp.Expr], ...]
 
 
 @dataclass(frozen=True)
@@ -25,6 +24,7 @@ class SDE:
     singular     the coefficients blow up at the optimizer's own initial state, so a path must start from a state
                  after a few real steps
     moments      order of the noise moment that must exist (0: none)
+    along        the leading position drift that Hb and sb are derivatives along; None where neither is an input
     provenance   where the equations come from: "derived", or a paper's statement with its tag
     """
 
@@ -43,6 +43,7 @@ class SDE:
     provenance: str
     singular: bool
     moments: int
+    along: sp.Expr | None = None
 
     def __post_init__(self) -> None:
         n = len(self.states)
@@ -83,7 +84,8 @@ class SDE:
     @property
     def digest(self) -> str:
         """First 12 hex digits of the SHA-256 of the equations' `srepr`; the same in every process."""
-        text = sp.srepr((self.drift, self.diffusion, sp.Tuple(*(sp.Tuple(*pair) for pair in self.named))))
+        parts = (self.drift, self.diffusion, sp.Tuple(*(sp.Tuple(*pair) for pair in self.named)))
+        text = sp.srepr(parts if self.along is None else (*parts, self.along))
         return hashlib.sha256(f"{self.optimizer} {self.model} {self.law.name} {text}".encode()).hexdigest()[:12]
 
 

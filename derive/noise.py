@@ -1,9 +1,4 @@
-"""Laws of the standard noise variable Z in g = G + s Z.
-
-A law knows its moments, its distribution function and the mean signs E[Z^n sign(Z + c)], or says which of them do
-not exist. ``s`` is the *scale*: the standard deviation of the noise for a Gaussian, s sqrt(nu/(nu - 2)) for a
-Student-t, and no standard deviation at all for nu <= 2.
-"""
+"""Noise laws with a density: Gaussian, Student-t, Laplace, shifted exponential, Gaussian mixture."""
 
 from __future__ import annotations
 
@@ -12,37 +7,22 @@ from dataclasses import dataclass, field
 import sympy as sp
 
 from adasde.derive import notation
-from adasde.derive.functions import student_t_density, student_t_sign
-
-
-class NotDerivable(ValueError):
-    """A derivation that the theory or this tool does not support; the message says which step and why."""
-
-
-class MomentDoesNotExist(NotDerivable):
-    """A moment that the noise law does not have was needed."""
+from adasde.derive.functions import laplace_sign, student_t_density, student_t_sign
+from adasde.derive.law import Law, MomentDoesNotExist, NotDerivable
 
 
 @dataclass(frozen=True)
-class Gaussian:
+class Gaussian(Law):
     """Z standard normal."""
 
     name: str = "gaussian"
-    parameters: tuple[sp.Symbol, ...] = ()
 
     def moment(self, n: int) -> sp.Expr:
         """E Z^n = (n - 1)!! for even n, 0 for odd n."""
         return sp.S.Zero if n % 2 else sp.factorial2(n - 1) if n else sp.S.One
 
-    def exists(self, n: int) -> sp.Expr:
-        """All moments exist."""
-        return sp.true
-
     def density(self, y: sp.Expr) -> sp.Expr:
         return sp.exp(-(y**2) / 2) / sp.sqrt(2 * sp.pi)
-
-    def cdf(self, y: sp.Expr) -> sp.Expr:
-        return (1 + sp.erf(y / sp.sqrt(2))) / 2
 
     def sign_moment(self, n: int, c: sp.Expr) -> sp.Expr:
         """E[Z^n sign(Z + c)]: erf(c/sqrt 2) for n = 0, and by parts
@@ -54,7 +34,7 @@ class Gaussian:
 
 
 @dataclass(frozen=True)
-class StudentT:
+class StudentT(Law):
     """Z Student-t with nu degrees of freedom and unit scale; nu a number or the symbol ``nu``."""
 
     nu: sp.Expr = notation.nu
@@ -65,7 +45,7 @@ class StudentT:
             raise NotDerivable(f"student-t: nu = {self.nu} is outside (0, inf)")
 
     @property
-    def parameters(self) -> tuple[sp.Symbol, ...]:
+    def parameters(self) -> tuple[sp.Symbol, ...]:  # type: ignore[override]
         return (self.nu,) if isinstance(self.nu, sp.Symbol) else ()
 
     def exists(self, n: int) -> sp.Expr:
@@ -76,10 +56,7 @@ class StudentT:
         """E Z^n = nu^(n/2) prod_{i=1..n/2} (2 i - 1)/(nu - 2 i), for nu > n."""
         if n == 0:
             return sp.S.One
-        if self.exists(n) == False:  # noqa: E712 - sympy relational
-            raise MomentDoesNotExist(
-                f"student-t noise with nu = {self.nu} has no moment of order {n}: nu > {n} is needed"
-            )
+        self._require(n)
         if n % 2:
             return sp.S.Zero
         return sp.prod([self.nu * (2 * i - 1) / (self.nu - 2 * i) for i in range(1, n // 2 + 1)])
@@ -87,16 +64,97 @@ class StudentT:
     def density(self, y: sp.Expr) -> sp.Expr:
         return student_t_density(y, self.nu)
 
-    def cdf(self, y: sp.Expr) -> sp.Expr:
-        return (1 + student_t_sign(y, self.nu)) / 2
-
     def sign_moment(self, n: int, c: sp.Expr) -> sp.Expr:
-        """E sign(Z + c) = 2 F(c) - 1; products of Z with its sign are not supported for this law."""
+        """E[Z^n sign(Z + c)] = S_n: S_0 = 2 F(c) - 1, and by parts, for nu > n,
+        (nu - n) S_n = (n - 1) nu S_(n-2) + 2 (-c)^(n-1) (nu + c^2) f(c)."""
         if n == 0:
             return student_t_sign(c, self.nu)
-        raise NotDerivable(f"student-t: E[Z^{n} sign(Z + c)] is not implemented")
+        self._require(n)
+        earlier = (n - 1) * self.nu * self.sign_moment(n - 2, c) if n >= 2 else sp.S.Zero
+        return (earlier + 2 * (-c) ** (n - 1) * (self.nu + c**2) * self.density(c)) / (self.nu - n)
+
+    def _require(self, n: int) -> None:
+        if self.exists(n) == False:  # noqa: E712 - sympy relational
+            raise MomentDoesNotExist(
+                f"student-t noise with nu = {self.nu} has no moment of order {n}: nu > {n} is needed"
+            )
 
 
-Law = Gaussian | StudentT
+@dataclass(frozen=True)
+class Laplace(Law):
+    """Z with density e^(-sqrt2 |z|)/sqrt2, of variance 1."""
 
-LAWS: dict[str, type[Gaussian] | type[StudentT]] = {"gaussian": Gaussian, "student-t": StudentT}
+    name: str = "laplace"
+
+    def moment(self, n: int) -> sp.Expr:
+        """E Z^n = n! 2^(-n/2) for even n, 0 for odd n."""
+        return sp.S.Zero if n % 2 else sp.factorial(n) / sp.Integer(2) ** (n // 2)
+
+    def density(self, y: sp.Expr) -> sp.Expr:
+        return sp.exp(-sp.sqrt(2) * sp.Abs(y)) / sp.sqrt(2)
+
+    def sign_moment(self, n: int, c: sp.Expr) -> sp.Expr:
+        """Signed areas by parts: `laplace_sign` of order n."""
+        return laplace_sign(c, n)
+
+
+@dataclass(frozen=True)
+class ShiftedExponential(Law):
+    """Z = E - 1 with E exponential of mean 1: skewness 2, kurtosis 9. Its density jumps at -1."""
+
+    name: str = "exponential"
+    smooth: bool = False
+
+    def moment(self, n: int) -> sp.Expr:
+        """E (E - 1)^n is the number of derangements of n things."""
+        return sp.subfactorial(n)
+
+    def density(self, y: sp.Expr) -> sp.Expr:
+        return sp.Piecewise((sp.exp(-(y + 1)), y > -1), (0, True))
+
+    def sign_moment(self, n: int, c: sp.Expr) -> sp.Expr:
+        """2 E[Z^n; Z > y] - E Z^n at y = -min(c, 1), with E[Z^n; Z > y] = e^-(y+1) sum_j n!/j! y^j."""
+        y = -sp.Min(c, 1)
+        above = sp.exp(-(y + 1)) * sum(sp.factorial(n) / sp.factorial(j) * y**j for j in range(n + 1))
+        return 2 * above - self.moment(n)
+
+
+@dataclass(frozen=True)
+class Mixture(Law):
+    """A mixture of ``components`` Gaussians with weights w_i, means m_i and standard deviations d_i, which as a whole
+    has mean 0 and variance 1."""
+
+    components: int = 2
+    name: str = field(default="mixture")
+
+    @property
+    def parameters(self) -> tuple[sp.Symbol, ...]:  # type: ignore[override]
+        indices = range(1, self.components + 1)
+        positive = [sp.Symbol(f"{letter}{i}", positive=True) for letter in "wd" for i in indices]
+        means = [sp.Symbol(f"m{i}", real=True) for i in indices]
+        return (*positive[: self.components], *means, *positive[self.components :])
+
+    def moment(self, n: int) -> sp.Expr:
+        """1, 0, 1, then sum_i w_i sum_j C(n, j) m_i^(n-j) d_i^j E Y^j with Y standard normal."""
+        if n < 3:
+            return sp.Integer((1, 0, 1)[n])
+        return self._sum(n, lambda j, m, d: Gaussian().moment(j))
+
+    def density(self, y: sp.Expr) -> sp.Expr:
+        return sp.Add(*(w / d * Gaussian().density((y - m) / d) for w, m, d in self._triples()))
+
+    def sign_moment(self, n: int, c: sp.Expr) -> sp.Expr:
+        return self._sum(n, lambda j, m, d: Gaussian().sign_moment(j, (c + m) / d))
+
+    def _triples(self) -> list[tuple[sp.Symbol, ...]]:
+        k = self.components
+        return list(zip(self.parameters[:k], self.parameters[k : 2 * k], self.parameters[2 * k :], strict=True))
+
+    def _sum(self, n: int, part) -> sp.Expr:  # type: ignore[no-untyped-def]
+        return sp.Add(
+            *(
+                w * sp.binomial(n, j) * m ** (n - j) * d**j * part(j, m, d)
+                for w, m, d in self._triples()
+                for j in range(n + 1)
+            )
+        )

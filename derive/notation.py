@@ -24,7 +24,13 @@ beta1, beta2 = sp.symbols("beta1 beta2", positive=True)
 eps = sp.Symbol("eps", nonnegative=True)
 theta = sp.Symbol("theta", nonnegative=True)
 nu = sp.Symbol("nu", positive=True)
+p = sp.Symbol("p", positive=True)
 Hb, sb = sp.symbols("Hb sb", real=True)
+
+
+def moment_symbol(n: int) -> sp.Symbol:
+    """M_n = E Z^n, n >= 3, where a law is known by its moments only; positive for even n."""
+    return sp.Symbol(f"M{n}", real=True) if n % 2 else sp.Symbol(f"M{n}", positive=True)
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,7 @@ MEANINGS: dict[sp.Symbol, Meaning] = {
     eps: Meaning("eps", "added to the root of the second moment", "[f]/[x]"),
     theta: Meaning("theta", "decoupled weight decay", "1/[t]"),
     nu: Meaning("nu", "degrees of freedom of the Student-t noise", "1"),
+    p: Meaning("p", "probability of the upper value of two-point noise", "1"),
     Hb: Meaning("Hb", "Hessian times the leading position drift (order two)", "[f]/[x]/[t]"),
     sb: Meaning("sb", "derivative of the noise scale along the leading position drift (order two)", "[f]/[x]/[t]"),
 }

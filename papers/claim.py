@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import sympy as sp
 
 from adasde.derive.expansion import derive
+from adasde.derive.law import Law
 from adasde.derive.model import SDE, Named
-from adasde.derive.noise import Law
 from adasde.derive.notation import G, eps, eta, rho1, rho2, s, t, v
 from adasde.derive.rule import UpdateRule
 

@@ -53,7 +53,7 @@ class Program(click.Group):
         except MissingData as error:
             raise _failure(str(error), 3) from error
         except ValueError as error:
-            if type(error).__module__ != "adasde.derive.noise":
+            if type(error).__module__ != "adasde.derive.law":
                 raise
             raise _failure(str(error), 2) from error
         except KeyboardInterrupt as interrupt:

@@ -41,7 +41,8 @@ def parse_law(text: str):  # type: ignore[no-untyped-def]
     """``gaussian``, ``student-t`` or ``student-t:NU`` as a law for sympy; a scale may follow and is ignored."""
     import sympy as sp
 
-    from adasde.derive.noise import LAWS, StudentT
+    from adasde.derive.laws import LAWS
+    from adasde.derive.noise import StudentT
     from adasde.domain import checked
     from adasde.noise import parse_noise
 
@@ -58,7 +59,7 @@ def parse_law(text: str):  # type: ignore[no-untyped-def]
 
 def _published(optimizer: str, law):  # type: ignore[no-untyped-def]
     from adasde.derive.document import Published
-    from adasde.derive.noise import MomentDoesNotExist
+    from adasde.derive.law import MomentDoesNotExist
     from adasde.derive.optimizers import registry
     from adasde.papers import claims_for
     from adasde.papers.claim import compare

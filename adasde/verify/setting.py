@@ -9,9 +9,10 @@ from typing import Any
 import sympy as sp
 
 from adasde import optimizers
-from adasde.derive.expansion import derive
+from adasde.derive.expansion import MODELS, derive
+from adasde.derive.law import Law
+from adasde.derive.laws import LAWS
 from adasde.derive.model import SDE
-from adasde.derive.noise import Gaussian, Law, StudentT
 from adasde.derive.notation import nu
 from adasde.derive.optimizers import registry
 from adasde.derive.rule import UpdateRule
@@ -51,8 +52,10 @@ def setting(optimizer: str, model: str, noise: Noise, values: dict[str, float]) 
     module = optimizers.kernels(optimizer)
     if model not in module.MODELS or model == "algorithm":
         raise UnknownName(f"{optimizer}: model", model, [name for name in module.MODELS if name != "algorithm"])
-    law: Law = Gaussian() if noise.law == "gaussian" else StudentT()
+    law: Law = LAWS[noise.law]()
     rule = registry()[optimizer]
-    sde = derive(rule, law).sde if model == "sde" else papers()[model][optimizer].equations(law)
+    orders = {name: order for order, name in MODELS.items()}
+    derived = model in orders
+    sde = derive(rule, law, orders[model]).sde if derived else papers()[model][optimizer].equations(law)
     noise.require_moment(sde.moments, f"{optimizer}, model {model}")
     return Setting(rule, sde, module, noise, values)

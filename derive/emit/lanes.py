@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from adasde.derive.functions import Expectation, zeta
 from adasde.derive.model import SDE
-from adasde.derive.notation import G, eta, g, s
+from adasde.derive.notation import G, Hb, eta, g, s, sb
 from adasde.derive.rule import UpdateRule
 from adasde.derive.stability import stabilise
 
@@ -20,7 +21,9 @@ Assignments = tuple[tuple[sp.Symbol, sp.Expr], ...]
 class LaneBody:
     """A step in three parts: assignments once per step, assignments per lane, and the next value of each state.
 
-    loads  the symbols that each lane reads from memory: states, G, s and the draws z1, z2, ...
+    loads  the symbols that each lane reads from memory: states, G, s, Hb, sb and the draws z1, z2, ...
+
+    A value that is an `Expectation` stands for a sum over quadrature nodes.
     """
 
     per_step: Assignments
@@ -55,20 +58,43 @@ def sde_body(sde: SDE) -> LaneBody:
     """One Euler-Maruyama step y + b dt + B sqrt(dt) z of an SDE."""
     draws = sp.Matrix([draw(j + 1) for j in range(sde.diffusion.cols)])
     increments = sde.drift * dt + sp.sqrt(dt) * sde.diffusion * draws
-    floors = positivity_floors(sde)
+    hoist, guard, per_step, per_lane = _preliminaries(sde, draws, increments)
+    updates = [y + _protect(stabilise(sp.factor_terms(d)), guard) for y, d in zip(sde.states, increments, strict=True)]
+    return _finish(hoist, per_step, per_lane, sde.states, updates, sde.diffusion.cols)
+
+
+def along_body(sde: SDE) -> LaneBody:
+    """The leading position drift that Hb and sb are taken along, written to where Hb is read from."""
+    hoist, guard, per_step, per_lane = _preliminaries(sde, sp.Matrix([]), sp.Matrix([sde.along]))
+    return _finish(hoist, per_step, per_lane, (Hb,), [_protect(stabilise(sde.along), guard)], 0)
+
+
+def _preliminaries(sde: SDE, draws: sp.Matrix, wanted: sp.Matrix):  # type: ignore[no-untyped-def]
+    """The guarded states and the named sub-expressions that ``wanted`` goes back to."""
     guard = {state: sp.Symbol(f"{state}_floored", positive=True) for state in sde.nonnegative}
-    hoist = _Hoist({*sde.states, G, s, *draws, *guard.values()})
-    per_step = []
-    per_lane = [(guard[state], sp.Max(state, hoist(floor))) for state, floor in floors.items()]
+    hoist = _Hoist({*sde.states, G, s, Hb, sb, zeta, *draws, *guard.values()})
+    per_step: list[tuple[sp.Symbol, sp.Expr]] = []
+    needed = wanted.free_symbols
+    for name, value in reversed(sde.named):
+        needed |= value.free_symbols if name in needed else set()
+    floors = positivity_floors(sde)
+    per_lane = [(guard[state], sp.Max(state, hoist(floors[state]))) for state in floors if state in needed]
     for name, value in sde.named:
-        value = _protect(stabilise(value), guard)
+        if name not in needed:
+            continue
+        value = _integrand_protected(value, guard, hoist)
         if hoist.varies(value):
-            per_lane.append((name, hoist(value)))
+            per_lane.append((name, value if isinstance(value, Expectation) else hoist(value)))
             hoist.lane_symbols.add(name)
         else:
             per_step.append((name, value))
-    updates = [y + _protect(sp.factor_terms(d), guard) for y, d in zip(sde.states, increments, strict=True)]
-    return _finish(hoist, per_step, per_lane, sde.states, updates, sde.diffusion.cols)
+    return hoist, guard, per_step, per_lane
+
+
+def _integrand_protected(value: sp.Expr, guard: dict[sp.Symbol, sp.Symbol], hoist: _Hoist) -> sp.Expr:
+    if isinstance(value, Expectation):
+        return Expectation(hoist(_protect(stabilise(value.args[0]), guard)), sp.S.Zero)
+    return _protect(stabilise(value), guard)
 
 
 def algorithm_body(rule: UpdateRule) -> LaneBody:
@@ -94,14 +120,16 @@ def positivity_floors(sde: SDE) -> dict[sp.Symbol, sp.Expr]:
     floors = {}
     for state, drift in zip(sde.states, sde.drift, strict=True):
         if state in sde.nonnegative:
-            floors[state] = eta * drift.subs(state, 0)
+            floors[state] = eta * sde.expand_names(drift).subs(eta, 0).subs(state, 0)
     return floors
 
 
 def _protect(expression: sp.Expr, guard: dict[sp.Symbol, sp.Symbol]) -> sp.Expr:
     """Guards roots of non-negative states and divisions by the noise scale (s = 0 gives the limit, not nan)."""
     expression = expression.replace(
-        lambda e: e.is_Pow and not e.exp.is_Integer and bool(e.base.free_symbols & set(guard)),
+        lambda e: (
+            e.is_Pow and (not e.exp.is_Integer or bool(e.exp.is_negative)) and bool(e.base.free_symbols & set(guard))
+        ),
         lambda e: e.base.subs(guard) ** e.exp,
     )
     return expression.replace(lambda e: e.is_Pow and e.base == s and e.exp.is_negative, lambda e: (s + TINY) ** e.exp)

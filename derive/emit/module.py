@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import re
-import textwrap
 
 import sympy as sp
 
 from adasde.derive import notation
-from adasde.derive.citations import citation
-from adasde.derive.emit.lanes import LaneBody, algorithm_body, positivity_floors, sde_body
-from adasde.derive.emit.printer import HELPERS, code
+from adasde.derive.emit.lanes import LaneBody, algorithm_body, along_body, sde_body
+from adasde.derive.emit.printer import HELPERS, code, sum_over_nodes
+from adasde.derive.emit.prose import algorithm_docstring, sde_docstring
+from adasde.derive.functions import Expectation
 from adasde.derive.model import SDE
 from adasde.derive.rule import Hyperparameter, UpdateRule
 
 COMMAND = "adasde kernels --write"
+QUADRATURE = 64
+"""Gauss nodes of an expectation without a closed form."""
 
 
 def kernel_module(rule: UpdateRule, sdes: list[SDE], helpers_digest: str) -> str:
@@ -24,16 +26,19 @@ def kernel_module(rule: UpdateRule, sdes: list[SDE], helpers_digest: str) -> str
     The header carries digests of the derivation, of the hand-written helper files and of the body below it, so that
     `adasde kernels --check` can tell a stale file from one that was edited by hand.
     """
-    bodies = [algorithm_body(rule), *(sde_body(sde) for sde in sdes)]
-    parts = [_docstring(rule), _imports(bodies), _facts(rule, sdes), _parameters(rule)]
+    algorithm, steps = algorithm_body(rule), [(sde, sde_body(sde)) for sde in sdes]
+    alongs = {sde: along_body(sde) for sde in sdes if sde.along is not None}
+    bodies = [algorithm, *(body for _, body in steps), *alongs.values()]
+    parts = [_docstring(rule), _imports(bodies), _facts(rule, bodies), _parameters(rule)]
     parts.append(
-        _step(
-            "algorithm", "noises=1, moments=0, singular=False", _algorithm_docstring(rule, bodies[0]), rule, bodies[0]
-        )
+        _step("algorithm", "noises=1, moments=0, singular=False", algorithm_docstring(rule, algorithm), rule, algorithm)
     )
-    for sde, body in zip(sdes, bodies[1:], strict=True):
+    for sde, body in steps:
         facts = f"noises={body.noises}, moments={sde.moments}, singular={sde.singular}"
-        parts.append(_step(function_name(sde), facts, _sde_docstring(sde, body), rule, body))
+        if sde in alongs:
+            parts.append(_along(sde, rule, alongs[sde]))
+            facts += f", along=along_{function_name(sde)}"
+        parts.append(_step(function_name(sde), facts, sde_docstring(sde, body), rule, body, sde))
     parts.append(_models(sdes))
     text = "\n\n\n".join(parts) + "\n"
     return f"{header(rule, derivation_digest(rule, sdes), helpers_digest, body_digest(text))}{text}"
@@ -61,9 +66,14 @@ def function_name(sde: SDE) -> str:
 
 
 def parameter_symbols(rule: UpdateRule) -> tuple[sp.Symbol, ...]:
-    """The layout of the parameter array p: hyperparameters, rates, nu."""
+    """The head of the parameter array p: hyperparameters and rates. Quadrature nodes and weights follow where a model
+    of the module needs them, then the law's own numbers."""
     rates = tuple(h.rate for h in rule.hyperparameters if h.rate is not None)
-    return (*(h.symbol for h in rule.hyperparameters), *rates, notation.nu)
+    return (*(h.symbol for h in rule.hyperparameters), *rates)
+
+
+def uses_quadrature(bodies: list[LaneBody]) -> bool:
+    return any(value.has(Expectation) for b in bodies for _, value in (*b.per_step, *b.per_lane))
 
 
 def _docstring(rule: UpdateRule) -> str:
@@ -71,7 +81,8 @@ def _docstring(rule: UpdateRule) -> str:
 
 
 def _imports(bodies: list[LaneBody]) -> str:
-    text = "".join(code(value) for b in bodies for _, value in (*b.per_step, *b.per_lane, *b.updates))
+    values = [value for b in bodies for _, value in (*b.per_step, *b.per_lane, *b.updates)]
+    text = "".join(code(e) for value in values for e in (value.args if isinstance(value, Expectation) else (value,)))
     helpers = [name for name in HELPERS if re.search(rf"(?<!\w){name}\(", text)]
     special = f"from adasde.kernels.special import {', '.join(helpers)}\n" if helpers else ""
     tiny = "\n\nTINY = 1e-300" if "TINY" in text else ""
@@ -82,15 +93,17 @@ def _imports(bodies: list[LaneBody]) -> str:
     )
 
 
-def _facts(rule: UpdateRule, sdes: list[SDE]) -> str:
+def _facts(rule: UpdateRule, bodies: list[LaneBody]) -> str:
     states = ", ".join(f'"{y}"' for y in rule.states)
+    head, nodes = len(parameter_symbols(rule)), QUADRATURE if uses_quadrature(bodies) else 0
     parameters = ", ".join(f'"{symbol}"' for symbol in parameter_symbols(rule))
     lines = [
         f'OPTIMIZER = "{rule.name}"',
         f'TITLE = "{rule.title}"',
         f'DIALECT = "{rule.dialect}"',
         f"STATES = ({states},)",
-        f"PARAMETERS = ({parameters})",
+        f"PARAMETERS = ({parameters},)",
+        f"NODES, QUADRATURE, LAW = {head}, {nodes}, {head + 2 * nodes}",
         "HYPERPARAMETERS = (",
         *(f"    {_hyperparameter(h)}," for h in rule.hyperparameters),
         ")",
@@ -111,70 +124,60 @@ def _parameters(rule: UpdateRule) -> str:
         if h.rate is not None:
             values.append(code(h.rate_of_decay.subs(names)))
     return (
-        f"def parameters({arguments}, law=()):\n"
-        '    """The array p of every step: PARAMETERS, and the data of the noise law; decay = 1 - eta rho."""\n'
-        f"    return np.array([{', '.join(values)}, *law], dtype=np.float64)"
+        f"def parameters({arguments}, law=(), quadrature=()):\n"
+        '    """The array p of every step: PARAMETERS, quadrature nodes and weights, numbers of the noise law."""\n'
+        f"    return np.array([{', '.join(values)}, *quadrature, *law], dtype=np.float64)"
     )
 
 
-def _step(name: str, facts: str, docstring: str, rule: UpdateRule, body: LaneBody) -> str:
-    order = [*parameter_symbols(rule)]
-    used = [(i, symbol) for i, symbol in enumerate(order) if symbol in body.parameters]
-    lines = [f"@step_kernel({facts})", f"def {name}(state, gradient, scale, curvature, noise, p, k, t, dt):", docstring]
+def _step(name: str, facts: str, docstring: str, rule: UpdateRule, body: LaneBody, sde: SDE | None = None) -> str:
+    lines = [f"@step_kernel({facts})", *_function(name, docstring, rule, body, sde)]
+    return "\n".join([*lines, *_lane_loop(rule, body, [f"state[{n}, i, j]" for n in range(len(body.updates))])])
+
+
+def _along(sde: SDE, rule: UpdateRule, body: LaneBody) -> str:
+    """The function that writes the leading position drift to curvature[0]."""
+    docstring = f'    """The leading position drift of `{sde.model}`, {sde.along}, to curvature[0]."""'
+    lines = _function(f"along_{function_name(sde)}", docstring, rule, body, sde)
+    return "\n".join([*lines, *_lane_loop(rule, body, ["curvature[0, i, j]"])])
+
+
+def _function(name: str, docstring: str, rule: UpdateRule, body: LaneBody, sde: SDE | None) -> list[str]:
+    places = {symbol: f"p[{i}]" for i, symbol in enumerate(parameter_symbols(rule))}
+    if sde is not None:
+        places |= {symbol: f"p[LAW + {i}]" for i, symbol in enumerate(sde.law.parameters)}
+    used = [symbol for symbol in places if symbol in body.parameters]
+    lines = [f"def {name}(state, gradient, scale, curvature, noise, p, k, t, dt):", docstring]
     if used:
-        names, places = ", ".join(str(q) for _, q in used), ", ".join(f"p[{i}]" for i, _ in used)
-        lines.append(f"    {names} = {places}")
-    lines += [f"    {symbol} = {code(value)}" for symbol, value in body.per_step]
-    lines += ["    for i in range(gradient.shape[0]):", "        for j in range(gradient.shape[1]):"]
-    lines += [f"            {text}" for text in (*_loads(rule, body), *_lane_lines(body))]
-    return "\n".join(lines)
+        lines.append(f"    {', '.join(map(str, used))} = {', '.join(places[symbol] for symbol in used)}")
+    for symbol, value in body.per_step:
+        lines += [f"    {text}" for text in _assignment(symbol, value)]
+    return lines
+
+
+def _lane_loop(rule: UpdateRule, body: LaneBody, targets: list[str]) -> list[str]:
+    lines = ["    for i in range(gradient.shape[0]):", "        for j in range(gradient.shape[1]):"]
+    return lines + [f"            {text}" for text in (*_loads(rule, body), *_lane_lines(body, targets))]
 
 
 def _loads(rule: UpdateRule, body: LaneBody) -> list[str]:
     places = {state: f"state[{n}, i, j]" for n, state in enumerate(rule.states)}
     places |= {notation.G: "gradient[i, j]", notation.s: "scale[i, j]"}
+    places |= {notation.Hb: "curvature[0, i, j]", notation.sb: "curvature[1, i, j]"}
     for n in range(body.noises):
         places[sp.Symbol(f"z{n + 1}", real=True)] = f"noise[{n}, i, j]"
     return [f"{symbol} = {place}" for symbol, place in places.items() if symbol in body.loads]
 
 
-def _lane_lines(body: LaneBody) -> list[str]:
-    lines = [f"{symbol} = {code(value)}" for symbol, value in body.per_lane]
-    return lines + [f"state[{n}, i, j] = {code(value)}" for n, (_, value) in enumerate(body.updates)]
+def _lane_lines(body: LaneBody, targets: list[str]) -> list[str]:
+    lines = [line for symbol, value in body.per_lane for line in _assignment(symbol, value)]
+    return lines + [f"{target} = {code(value)}" for target, (_, value) in zip(targets, body.updates, strict=True)]
 
 
-def _wrapped(label: str, items: tuple[str, ...] | list[str]) -> list[str]:
-    lines: list[str] = []
-    for item in items:
-        lines += textwrap.wrap(f"{label}: {item}", 104, initial_indent="    ", subsequent_indent="        ")
-    return lines
-
-
-def _algorithm_docstring(rule: UpdateRule, body: LaneBody) -> str:
-    lines = [
-        f'    """{rule.title}: step k of the optimizer with g = G + s z1; {body.operations} operations per lane.',
-        "",
-    ]
-    lines += [f"    {state}_next = {update}" for state, update in zip(rule.states, rule.update, strict=True)]
-    return "\n".join([*lines, "", f"    Dialect: {rule.dialect}. Source: {citation(rule.cite)}.", '    """'])
-
-
-def _sde_docstring(sde: SDE, body: LaneBody) -> str:
-    order = f"weak order {sde.weak_order}; {body.operations} operations per lane"
-    title = f"model `{sde.model}`, {sde.law.name} noise: {order}."
-    lines = [f'    """{sde.optimizer}, {title}', ""]
-    lines += [f"    {name} = {value}" for name, value in sde.named]
-    for state, drift, row in zip(sde.states, sde.drift, sde.diffusion.tolist(), strict=True):
-        noise = "".join(f" + ({entry}) dW{j + 1}" for j, entry in enumerate(row) if entry != 0)
-        lines.append(f"    d{state} = ({drift}) dt{noise}")
-    lines += [
-        "",
-        *_wrapped("Source", [sde.provenance]),
-        *_wrapped("Assumes", sde.assumptions),
-        *_wrapped("Drops", sde.dropped),
-    ]
-    guards = [f"{state} enters roots as max({state}, {floor})" for state, floor in positivity_floors(sde).items()]
-    return "\n".join([*lines, *_wrapped("Guard", guards), '    """'])
+def _assignment(symbol: sp.Symbol, value: sp.Expr) -> list[str]:
+    if isinstance(value, Expectation):
+        return sum_over_nodes(symbol, value.args[0], "    ")
+    return [f"{symbol} = {code(value)}"]
 
 
 def _models(sdes: list[SDE]) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sympy as sp
 from sympy.printing.pycode import PythonCodePrinter
 
-from adasde.derive.functions import student_t_sign
-from adasde.derive.stability import expm1
+from adasde.derive.functions import empirical_sign, student_t_sign, zeta
+from adasde.derive.stability import expm1, log1p
 
-HELPERS = ("erf", "sign", "student_t_sign")
+HELPERS = ("erf", "sign", "student_t_sign", "empirical_sign")
 """Functions that generated code takes from `adasde.kernels.special`."""
 
 
@@ -30,6 +30,15 @@ class KernelPrinter(PythonCodePrinter):
     def _print_student_t_sign(self, expr: student_t_sign) -> str:
         return f"student_t_sign({', '.join(self._print(argument) for argument in expr.args)})"
 
+    def _print_Min(self, expr: sp.Expr) -> str:
+        return f"min({', '.join(self._print(argument) for argument in sorted(expr.args, key=sp.count_ops))})"
+
+    def _print_empirical_sign(self, expr: empirical_sign) -> str:
+        return f"empirical_sign({self._print(expr.args[0])}, {self._print(expr.args[1])}, p, LAW)"
+
+    def _print_log1p(self, expr: log1p) -> str:
+        return f"math.log1p({self._print(expr.args[0])})"
+
     def _print_expm1(self, expr: expm1) -> str:
         return f"math.expm1({self._print(expr.args[0])})"
 
@@ -37,3 +46,13 @@ class KernelPrinter(PythonCodePrinter):
 def code(expression: sp.Expr) -> str:
     """One expression as Python text."""
     return str(KernelPrinter().doprint(expression))
+
+
+def sum_over_nodes(name: sp.Symbol, integrand: sp.Expr, indent: str) -> list[str]:
+    """Lines that add up an expectation over the quadrature nodes, which lie in p from `NODES` on, weights behind."""
+    return [
+        f"{name} = 0.0",
+        "for q in range(QUADRATURE):",
+        f"{indent}{zeta} = p[NODES + q]",
+        f"{indent}{name} += p[NODES + QUADRATURE + q]*({code(integrand)})",
+    ]

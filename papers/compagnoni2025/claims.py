@@ -5,8 +5,9 @@ from __future__ import annotations
 import sympy as sp
 
 from adasde.derive.functions import student_t_sign
+from adasde.derive.law import Law
 from adasde.derive.model import SDE, Named
-from adasde.derive.noise import Gaussian, Law
+from adasde.derive.noise import Gaussian
 from adasde.derive.notation import G, eps, eta, m, rho1, rho2, s, theta, v, x
 from adasde.papers.claim import (
     BIAS,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sympy as sp
 
+from adasde.derive.law import Law
 from adasde.derive.model import SDE
-from adasde.derive.noise import Law
 from adasde.derive.notation import G, eps, eta, m, rho1, rho2, v, x
 from adasde.papers.claim import (
     BIAS,

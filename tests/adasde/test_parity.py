@@ -55,14 +55,14 @@ def trajectory(
     step, p = FORMS[form](module.algorithm), module.parameters(**hyper)
     state = np.zeros((len(module.STATES), 1, x0.size))
     state[0, 0] = x0
-    zero, none = np.zeros((1, x0.size)), np.empty((0, 1, x0.size))
+    zero, empty = np.zeros((1, x0.size)), np.empty((0, 1, x0.size))
     rows = [state[:, 0].copy()]
     for k, g in enumerate(gradients, 1):
         step(
             state,
             np.array(g[None]),
             zero,
-            np.empty((0, 1, x0.size)),
+            empty,
             np.ones((1, 1, x0.size)),
             p,
             k,

@@ -10,7 +10,8 @@ import sympy as sp
 from scipy import integrate, stats
 
 from adasde.derive.expansion import cholesky, derive
-from adasde.derive.noise import Gaussian, MomentDoesNotExist, NotDerivable, StudentT
+from adasde.derive.law import MomentDoesNotExist, NotDerivable
+from adasde.derive.noise import Gaussian, StudentT
 from adasde.derive.notation import G, eps, eta, g, k, m, nu, rho1, rho2, s, t, theta, v, x
 from adasde.derive.optimizers import registry
 from adasde.derive.rule import decay, update_rule

@@ -8,7 +8,8 @@ from scipy import integrate, stats
 
 from adasde.derive.expectation import expectation
 from adasde.derive.functions import student_t_sign
-from adasde.derive.noise import Gaussian, MomentDoesNotExist, NotDerivable, StudentT
+from adasde.derive.law import MomentDoesNotExist, NotDerivable
+from adasde.derive.noise import Gaussian, StudentT
 from adasde.derive.notation import G, Z, nu, s
 
 y = sp.Symbol("y", real=True)

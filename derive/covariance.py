@@ -1,0 +1,82 @@
+"""The covariance of one step, and its Cholesky factor as the diffusion matrix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sympy as sp
+
+from adasde.derive.expectation import expectation, mean, noise_terms
+from adasde.derive.law import Law
+from adasde.derive.notation import Z, eta
+
+
+@dataclass(frozen=True)
+class StepNoise:
+    """The noise of one step.
+
+    functions  the functions of Z that occur
+    gram       their covariances under the law
+    diffusion  sqrt(eta) B with B B^T = Cov h
+    """
+
+    functions: tuple[sp.Expr, ...]
+    gram: sp.Matrix
+    diffusion: sp.Matrix
+
+
+def step_noise(increments: tuple[sp.Expr, ...], law: Law) -> StepNoise:
+    """The noise of increments h(Z): by their noise functions where these are few, else by the covariance of h."""
+    functions = noise_functions(increments)
+    gram = gram_matrix(functions, law)
+    terms = [noise_terms(h) for h in increments]
+    coefficients = sp.Matrix([[row.get(f, sp.S.Zero) for f in functions] for row in terms])
+    if len(functions) <= sum(any(entry != 0 for entry in row) for row in coefficients.tolist()):
+        factor = coefficients * cholesky(gram)
+    else:
+        factor = cholesky((coefficients * gram * coefficients.T).applyfunc(shortest))
+    return StepNoise(functions, gram, sp.sqrt(eta) * factor.applyfunc(sp.factor_terms))
+
+
+def noise_functions(increments: tuple[sp.Expr, ...]) -> tuple[sp.Expr, ...]:
+    """The functions of Z that occur, powers first: Z, Z^2, sign(G + s Z), ..."""
+    functions = {f for h in increments for f in noise_terms(h) if f.has(Z)}
+    return tuple(sorted(functions, key=lambda f: (not f.is_polynomial(Z), noise_power(f), str(f))))
+
+
+def noise_power(noise: sp.Expr) -> int:
+    """The power of Z by which a noise function grows; 0 for what is no polynomial, taken to be bounded."""
+    bounded = noise.replace(lambda e: isinstance(e, sp.sign), lambda _: sp.S.One)
+    return int(sp.degree(bounded, Z)) if bounded.is_polynomial(Z) else 0
+
+
+def shortest(expression: sp.Expr) -> sp.Expr:
+    """The expanded or the factored form, whichever has fewer operations."""
+    return min((sp.expand(expression), sp.factor(expression)), key=sp.count_ops)
+
+
+def gram_matrix(functions: tuple[sp.Expr, ...], law: Law) -> sp.Matrix:
+    """Covariances Cov(f_i(Z), f_j(Z)), exact."""
+    means = [mean(f, law) for f in functions]
+
+    def covariance(i: int, j: int) -> sp.Expr:
+        return shortest(expectation(functions[i] * functions[j], law) - means[i] * means[j])
+
+    n = len(functions)
+    return sp.Matrix(n, n, lambda i, j: covariance(min(i, j), max(i, j)))
+
+
+def cholesky(gram: sp.Matrix) -> sp.Matrix:
+    """Lower-triangular factor of a covariance; a function that is determined by earlier ones gets no column."""
+    n = gram.rows
+    factor = sp.zeros(n, n)
+    for j in range(n):
+        pivot = shortest(gram[j, j] - sum(factor[j, l] ** 2 for l in range(j)))
+        if pivot == 0:
+            continue
+        factor[j, j] = sp.sqrt(pivot)
+        for i in range(j + 1, n):
+            rest = gram[i, j] - sum(factor[i, l] * factor[j, l] for l in range(j))
+            factor[i, j] = shortest(rest) / factor[j, j]
+    columns = [j for j in range(n) if any(factor[i, j] != 0 for i in range(n))]
+    return factor[:, columns]

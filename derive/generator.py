@@ -1,0 +1,204 @@
+"""Generators in one dimension of the position: what a step does to a test function, as differential operators.
+
+A step moves the state by Delta = O(root), root = sqrt(tau), tau the time of one step. With
+
+    E u(y + Delta) = u + tau D1 u + tau^(3/2) D' u + tau^2 D2 u + ...
+
+L0 = D1 is the generator of the order-1 model and L1 = D2 - D1 D1/2 corrects it. Where L1 is of second order it is the
+generator of the order-2 model; what it has of third or higher order is an *obstruction*: no Ito SDE of weak order two
+exists. D' is an obstruction of half an order. Recipe: Li, Tai and E 2019, Milstein; see `operators`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+
+import sympy as sp
+
+from adasde.derive.expectation import expectation
+from adasde.derive.law import Law, NotDerivable
+from adasde.derive.names import Named, derivative
+from adasde.derive.notation import Z
+
+root = sp.Symbol("root", positive=True)
+"""sqrt(tau)."""
+Index = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Operator:
+    """sum_a c_a(y) d^a over multi-indices a of the states; terms that vanish are left out.
+
+    ``named`` are the sub-expressions that coefficients write as symbols.
+    """
+
+    states: tuple[sp.Symbol, ...]
+    terms: Mapping[Index, sp.Expr]
+    named: Named = ()
+
+    def __add__(self, other: Operator) -> Operator:
+        found = dict(self.terms)
+        for index, coefficient in other.terms.items():
+            found[index] = found.get(index, sp.S.Zero) + coefficient
+        return operator(self.states, found, self.named)
+
+    def __rmul__(self, factor: sp.Expr) -> Operator:
+        return operator(self.states, {index: factor * c for index, c in self.terms.items()}, self.named)
+
+    def __matmul__(self, other: Operator) -> Operator:
+        """self other: other acts first. Leibniz: c_a d^a (c_b d^b u) = c_a sum_j C(a, j) (d^j c_b) d^(a-j+b) u."""
+        found: dict[Index, sp.Expr] = {}
+        for a, outer in self.terms.items():
+            for b, inner in other.terms.items():
+                for j in product(*(range(n + 1) for n in a)):
+                    index = tuple(n - i + l for n, i, l in zip(a, j, b, strict=True))
+                    ways = sp.prod([sp.binomial(n, i) for n, i in zip(a, j, strict=True)])
+                    moved = _differentiated(inner, self.states, j, self.named)
+                    found[index] = found.get(index, sp.S.Zero) + ways * outer * moved
+        return operator(self.states, found, self.named)
+
+    def of_order(self, low: int, high: int | None = None) -> Operator:
+        """The part of orders low ... high."""
+        kept = {a: c for a, c in self.terms.items() if low <= sum(a) and (high is None or sum(a) <= high)}
+        return Operator(self.states, kept, self.named)
+
+    @property
+    def drift(self) -> sp.Matrix:
+        """Coefficients of first order."""
+        return sp.Matrix([self.terms.get(_unit(self.states, y), sp.S.Zero) for y in self.states])
+
+    @property
+    def covariance(self) -> sp.Matrix:
+        """a with a:grad^2/2 the part of second order."""
+
+        def entry(i: int, j: int) -> sp.Expr:
+            index = tuple(int(l == i) + int(l == j) for l in range(len(self.states)))
+            return self.terms.get(index, sp.S.Zero) * (2 if i == j else 1)
+
+        return sp.Matrix(len(self.states), len(self.states), entry)
+
+    def __str__(self) -> str:
+        if not self.terms:
+            return "0"
+        return " + ".join(f"({c}) {derivative_name(self.states, a)}" for a, c in sorted(self.terms.items()))
+
+
+def derivative_name(states: tuple[sp.Symbol, ...], index: Index) -> str:
+    """``d_x^2 d_v`` for the multi-index (2, 0, 1) of (x, m, v)."""
+    powers = [(y, n) for y, n in zip(states, index, strict=True) if n]
+    return " ".join(f"d_{y}^{n}" if n > 1 else f"d_{y}" for y, n in powers) or "1"
+
+
+def operator(states: tuple[sp.Symbol, ...], terms: Mapping[Index, sp.Expr], named: Named = ()) -> Operator:
+    """An `Operator` with its coefficients in their shortest form and without those that vanish."""
+    tidy = {index: sp.factor(sp.expand(c)) for index, c in terms.items()}
+    return Operator(states, {index: c for index, c in tidy.items() if c != 0}, named)
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A step in one position: the change of every state as an expression in the states, root and the noise Z.
+
+    states   position first; a time t among them moves by root^2
+    changes  one per state, each O(root)
+    noises   the independent noise variables, all under the same law
+    named    P, gamma1, ...: sub-expressions that stay in place, differentiated by the chain rule
+    """
+
+    name: str
+    states: tuple[sp.Symbol, ...]
+    changes: tuple[sp.Expr, ...]
+    noises: tuple[sp.Symbol, ...] = (Z,)
+    named: Named = ()
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """L0, the half order D', and L1 = D2 - D1 D1/2 of a chain."""
+
+    leading: Operator
+    half: Operator
+    correction: Operator
+
+    @property
+    def obstruction(self) -> Operator:
+        """What no Ito SDE of weak order two can have: the part of L1 of order three and above."""
+        return self.correction.of_order(3)
+
+
+def expand(chain: Chain, law: Law) -> Expansion:
+    """The operators of ``chain`` under ``law``. Raises `NotDerivable` where the mean step is not O(tau)."""
+    first, second, third, fourth = operators(chain, law)
+    if first.terms:
+        raise NotDerivable(f"{chain.name}: the mean of one step is O(sqrt(tau)), not O(tau), in this scaling: {first}")
+    return Expansion(second, third, fourth + sp.Rational(-1, 2) * (second @ second))
+
+
+def operators(chain: Chain, law: Law) -> tuple[Operator, ...]:
+    """The coefficients of root, root^2, root^3, root^4 in E u(y + Delta) - u = sum_a E[Delta^a]/a! d^a u."""
+    found: list[dict[Index, sp.Expr]] = [{}, {}, {}, {}]
+    exact = any(change.has(sp.sign, sp.Abs, sp.Min, sp.Max) for change in chain.changes)
+    series = [_taylor(change, 1, chain.named) for change in chain.changes] if not exact else []
+    for index in product(range(5), repeat=len(chain.states)):
+        if not 1 <= sum(index) <= 4:
+            continue
+        weight = 1 / sp.prod([sp.factorial(n) for n in index])
+        moments = _moments_exactly(chain, index, law) if exact else _moments(chain, series, index, law)
+        for n, moment in enumerate(moments):
+            if moment != 0:
+                found[n][index] = weight * moment
+    return tuple(operator(chain.states, terms, chain.named) for terms in found)
+
+
+def _moments(chain: Chain, series: list[list[sp.Expr]], index: Index, law: Law) -> list[sp.Expr]:
+    """E[Delta^index] by powers of root, the noise taken after the expansion in root."""
+    powers = [sp.S.One, *[sp.S.Zero] * 4]
+    for change, n in zip(series, index, strict=True):
+        for _ in range(n):
+            powers = [sum(powers[i] * change[j - i] for i in range(j + 1)) for j in range(5)]
+    return [_mean(power, chain, law) for power in powers[1:]]
+
+
+def _moments_exactly(chain: Chain, index: Index, law: Law) -> list[sp.Expr]:
+    """The same with the noise taken first: kinks are smooth in the mean only."""
+    whole = sp.prod([change**n for change, n in zip(chain.changes, index, strict=True)])
+    return _taylor(_mean(whole, chain, law), 0, chain.named)[1:]
+
+
+def _mean(expression: sp.Expr, chain: Chain, law: Law) -> sp.Expr:
+    for noise in chain.noises:
+        expression = expectation(expression.subs(noise, Z), law)
+    return sp.expand(expression)
+
+
+def _taylor(expression: sp.Expr, least: int, named: Named) -> list[sp.Expr]:
+    """Coefficients of root^0 ... root^4; those below ``least`` must vanish."""
+    coefficients, derivative = [], expression
+    for n in range(5):
+        value = derivative.subs(root, 0)
+        if value.has(sp.zoo, sp.nan, sp.oo):
+            raise NotDerivable(f"{expression} is not smooth in sqrt(tau) at 0")
+        coefficients.append(sp.expand(_with_names(value, named) / sp.factorial(n)))
+        derivative = sp.diff(derivative, root)
+    if any(sp.expand(c) != 0 for c in coefficients[:least]):
+        raise NotDerivable(f"{expression} does not vanish with tau: a fast state")
+    return coefficients
+
+
+def _with_names(expression: sp.Expr, named: Named) -> sp.Expr:
+    for name, value in named:
+        expression = expression.subs(value, name).subs(1 - value, 1 - name)
+    return expression
+
+
+def _differentiated(expression: sp.Expr, states: tuple[sp.Symbol, ...], index: Index, named: Named) -> sp.Expr:
+    for state, n in zip(states, index, strict=True):
+        for _ in range(n):
+            expression = derivative(expression, state, named)
+    return expression
+
+
+def _unit(states: tuple[sp.Symbol, ...], state: sp.Symbol) -> Index:
+    return tuple(int(y == state) for y in states)

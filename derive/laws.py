@@ -1,0 +1,23 @@
+"""The noise laws by the names that the command line spells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from adasde.derive.atomic import Empirical, Rademacher, TwoPoint
+from adasde.derive.law import AnyLaw, Law
+from adasde.derive.noise import Gaussian, Laplace, Mixture, ShiftedExponential, StudentT
+
+LAWS: dict[str, Callable[..., Law]] = {
+    "gaussian": Gaussian,
+    "student-t": StudentT,
+    "laplace": Laplace,
+    "exponential": ShiftedExponential,
+    "mixture": Mixture,
+    "rademacher": Rademacher,
+    "two-point": TwoPoint,
+    "empirical": Empirical,
+}
+ANY = AnyLaw()
+CHECKED_IN = ("gaussian", "student-t")
+"""Laws whose kernels are checked in; those of the others are generated when they are first asked for."""
