@@ -9,7 +9,8 @@ import pytest
 import sympy as sp
 from scipy import integrate, stats
 
-from adasde.derive.expansion import cholesky, derive
+from adasde.derive.covariance import cholesky
+from adasde.derive.expansion import derive
 from adasde.derive.law import MomentDoesNotExist, NotDerivable
 from adasde.derive.noise import Gaussian, StudentT
 from adasde.derive.notation import G, eps, eta, g, k, m, nu, rho1, rho2, s, t, theta, v, x
