@@ -1,12 +1,13 @@
-"""From rules and papers to the checked-in kernel modules. Loads sympy."""
+"""From rules and papers to kernel modules: those checked in, and those made on demand. Loads sympy."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from adasde.derive.emit.module import kernel_module
-from adasde.derive.expansion import derive
+from adasde.derive.emit.module import COMMAND, kernel_module
+from adasde.derive.expansion import MODELS, derive
 from adasde.derive.freshness import helpers_digest
+from adasde.derive.law import Law, NotDerivable
 from adasde.derive.laws import CHECKED_IN, LAWS
 from adasde.derive.model import SDE
 from adasde.derive.optimizers import registry
@@ -29,14 +30,27 @@ def driver_stamp() -> tuple[Path, str]:
     return folder / "driver.py", helpers_digest(folder / name for name in (*HELPER_FILES, "normals.py"))
 
 
-def models_of(rule: UpdateRule) -> list[SDE]:
-    """Every SDE of one rule: the derived one under each noise law, then the published ones."""
-    laws = [LAWS[name]() for name in CHECKED_IN]
-    derived = [derive(rule, law, order).sde for order in (1, 2) for law in laws]
-    return derived + [claim.equations(law) for claim in claims_for(rule.name) for law in laws]
+def models_of(rule: UpdateRule, laws: list[Law] | None = None) -> tuple[list[SDE], dict[str, str]]:
+    """Every SDE of one rule, the derived ones under each law and then the published ones; and why others do not exist."""
+    laws = [LAWS[name]() for name in CHECKED_IN] if laws is None else laws
+    derived: list[SDE] = []
+    refused: dict[str, str] = {}
+    for order, model in MODELS.items():
+        for law in laws:
+            try:
+                derived.append(derive(rule, law, order).sde)
+            except NotDerivable as reason:
+                refused[model] = str(reason)
+    known = [law for law in laws if law.name in CHECKED_IN]
+    return derived + [claim.equations(law) for claim in claims_for(rule.name) for law in known], refused
 
 
 def kernel_texts() -> dict[str, str]:
-    """{file name: text} of every generated module, as the derivations give it today."""
+    """{file name: text} of every checked-in module, as the derivations give it today."""
+    return {f"{name}.py": kernel_text(rule) for name, rule in registry().items()}
+
+
+def kernel_text(rule: UpdateRule, laws: list[Law] | None = None, command: str = COMMAND) -> str:
+    """The module of one rule, with its models under ``laws`` (by default those that are checked in)."""
     helpers = helpers_digest(kernel_folder().parent / name for name in HELPER_FILES)
-    return {f"{name}.py": kernel_module(rule, models_of(rule), helpers) for name, rule in registry().items()}
+    return kernel_module(rule, *models_of(rule, laws), helpers, command)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import sympy as sp
 
 from adasde.derive.expectation import expectation, mean, noise_terms
+from adasde.derive.growth import growth
 from adasde.derive.law import Law
 from adasde.derive.notation import Z, eta
 
@@ -45,9 +46,9 @@ def noise_functions(increments: tuple[sp.Expr, ...]) -> tuple[sp.Expr, ...]:
 
 
 def noise_power(noise: sp.Expr) -> int:
-    """The power of Z by which a noise function grows; 0 for what is no polynomial, taken to be bounded."""
+    """The power of Z by which a noise function grows."""
     bounded = noise.replace(lambda e: isinstance(e, sp.sign), lambda _: sp.S.One)
-    return int(sp.degree(bounded, Z)) if bounded.is_polynomial(Z) else 0
+    return int(sp.degree(bounded, Z)) if bounded.is_polynomial(Z) else growth(noise, Z) or 0
 
 
 def shortest(expression: sp.Expr) -> sp.Expr:

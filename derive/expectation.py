@@ -10,7 +10,7 @@ from __future__ import annotations
 import sympy as sp
 
 from adasde.derive.law import Law, NotDerivable
-from adasde.derive.notation import Z
+from adasde.derive.notation import Z, sign_of
 
 
 def noise_terms(expression: sp.Expr) -> dict[sp.Expr, sp.Expr]:
@@ -127,9 +127,9 @@ def _one_sign(term: sp.Expr) -> sp.Expr:
     pieces = [_affine(sign.args[0]) for sign in signs]
     (_, a, up), (_, b, other) = pieces[:2]
     gap = sp.cancel(a - b)
-    if not (gap.is_positive or gap.is_negative):
+    if sign_of(gap) == 0:
         raise NotDerivable(f"which of {signs[0]} and {signs[1]} changes first is not known")
-    first, second = (0, 1) if gap.is_positive else (1, 0)
+    first, second = (0, 1) if sign_of(gap) > 0 else (1, 0)
     pair = up * other * (1 - pieces[first][2] * signs[first] + pieces[second][2] * signs[second])
     return sum(_one_sign(piece) for piece in sp.Add.make_args(sp.expand(result * pair * sp.Mul(*signs[2:]))))
 
@@ -139,6 +139,7 @@ def _affine(inner: sp.Expr) -> tuple[sp.Expr, sp.Expr, int]:
     if not inner.is_polynomial(Z) or sp.degree(inner, Z) != 1:
         raise NotDerivable(f"no exact expectation: {inner} is not affine in Z")
     b, a = sp.Poly(inner, Z).all_coeffs()[::-1]
-    if not (a.is_positive or a.is_negative):
+    orientation = sign_of(a)
+    if orientation == 0:
         raise NotDerivable(f"the sign of {a} in {inner} is not known")
-    return sp.Abs(a), sp.cancel(b / a), 1 if a.is_positive else -1
+    return orientation * a, sp.cancel(b / a), orientation

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 
 import sympy as sp
 
+from adasde.derive.growth import growth
 from adasde.derive.notation import moment_symbol
 
 
@@ -58,12 +59,22 @@ class Law(ABC):
         return ()
 
     def mean(self, function: sp.Expr, z: sp.Symbol) -> sp.Expr:
-        """E of an arbitrary function of z: a finite sum, or an `Expectation` that quadrature evaluates."""
+        """E of an arbitrary function of z: a finite sum, or an `Expectation` that quadrature evaluates.
+
+        Raises `NotDerivable` where the function grows too fast for the mean to exist.
+        """
         from adasde.derive.functions import Expectation
 
         if self.atoms():
             return sp.Add(*(probability * function.subs(z, value) for value, probability in self.atoms()))
+        if not self.tames(function, z):
+            raise NotDerivable(f"{function} grows too fast: it has no mean under {self.name} noise")
         return Expectation.of(function, z, self)
+
+    def tames(self, function: sp.Expr, z: sp.Symbol) -> bool:
+        """Whether |function| has a mean: by default, whether it grows like a power that has one."""
+        power = growth(function, z)
+        return power is not None and self.exists(power) != False  # noqa: E712 - sympy relational
 
 
 class AnyLaw(Law):

@@ -19,5 +19,13 @@ LAWS: dict[str, Callable[..., Law]] = {
     "empirical": Empirical,
 }
 ANY = AnyLaw()
+
+
+def law_named(text: str) -> Law:
+    """A law by its name, with its parameters as symbols; ``mixture:3`` has three components."""
+    name, _, number = text.partition(":")
+    return LAWS[name](int(number)) if number else LAWS[name]()
+
+
 CHECKED_IN = ("gaussian", "student-t")
 """Laws whose kernels are checked in; those of the others are generated when they are first asked for."""

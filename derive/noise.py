@@ -8,6 +8,7 @@ import sympy as sp
 
 from adasde.derive import notation
 from adasde.derive.functions import laplace_sign, student_t_density, student_t_sign
+from adasde.derive.growth import tamed_by_gaussian
 from adasde.derive.law import Law, MomentDoesNotExist, NotDerivable
 
 
@@ -23,6 +24,9 @@ class Gaussian(Law):
 
     def density(self, y: sp.Expr) -> sp.Expr:
         return sp.exp(-(y**2) / 2) / sp.sqrt(2 * sp.pi)
+
+    def tames(self, function: sp.Expr, z: sp.Symbol) -> bool:
+        return tamed_by_gaussian(function, z)
 
     def sign_moment(self, n: int, c: sp.Expr) -> sp.Expr:
         """E[Z^n sign(Z + c)]: erf(c/sqrt 2) for n = 0, and by parts

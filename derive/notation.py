@@ -20,7 +20,19 @@ Z = sp.Symbol("Z", real=True)
 g = sp.Symbol("g", real=True)
 eta = sp.Symbol("eta", positive=True)
 rho1, rho2 = sp.symbols("rho1 rho2", positive=True)
-beta1, beta2 = sp.symbols("beta1 beta2", positive=True)
+
+
+class Share(sp.Symbol):
+    """A symbol with values in (0, 1): what sympy's own assumptions cannot say."""
+
+def sign_of(expression: sp.Expr) -> int:
+    """1 or -1 where the sign of the expression is known, else 0; shares b count as 1/(1 + u) with u > 0."""
+    shares = {b: 1 / (1 + sp.Dummy(positive=True)) for b in expression.atoms(Share)}
+    value = sp.factor(expression.subs(shares)) if shares else expression
+    return 1 if value.is_positive else -1 if value.is_negative else 0
+
+
+beta1, beta2 = Share("beta1", positive=True), Share("beta2", positive=True)
 eps = sp.Symbol("eps", nonnegative=True)
 theta = sp.Symbol("theta", nonnegative=True)
 nu = sp.Symbol("nu", positive=True)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import sympy as sp
 
@@ -76,6 +77,23 @@ def weight_decay(default: float = 1e-2) -> Hyperparameter:
     return Hyperparameter("weight_decay", notation.theta, meaning, "[0, inf)", default, "weight_decay", ("theta",))
 
 
+def hyperparameter(
+    name: str, default: float, domain: str = "(-inf, inf)", meaning: str = "", torch: str = ""
+) -> Hyperparameter:
+    """A hyperparameter that stays fixed as eta -> 0: a clipping threshold, the interpolation of Lion, ...
+
+    ``domain`` is an interval such as ``[0, 1)`` or ``(0, inf)``; the derivation uses what it says about signs.
+    """
+    low, high = (float(end) for end in domain[1:-1].split(", "))
+    if (low, high) == (0, 1):
+        symbol = notation.Share(name, positive=True)
+    elif low >= 0:
+        symbol = sp.Symbol(name, positive=True) if domain[0] == "(" or low > 0 else sp.Symbol(name, nonnegative=True)
+    else:
+        symbol = sp.Symbol(name, real=True)
+    return Hyperparameter(name, symbol, meaning or name, domain, default, torch or name)
+
+
 @dataclass(frozen=True)
 class UpdateRule:
     """A stochastic optimizer as its update rule.
@@ -132,7 +150,13 @@ def update_rule(
             nonnegative=nonnegative,
             dialect=dialect,
             cite=cite,
-            source=f"derive/optimizers/{function.__name__}.py",
+            source=_source(function),
         )
 
     return build
+
+
+def _source(function: Callable[..., object]) -> str:
+    """Where the rule stands: inside this package from its root, else the file's name."""
+    path = Path(function.__code__.co_filename)
+    return f"derive/optimizers/{path.name}" if path.parent.name == "optimizers" else path.name

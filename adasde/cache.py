@@ -1,0 +1,85 @@
+"""Kernels made on demand: a user's own rule, or a noise law that has none checked in.
+
+A module is derived and written once, into a folder of the user's cache, under a name that says what it was made from:
+the rule's file, the law, and the code that derives. numba keeps the machine code beside it. A change of any of these
+makes a new module; nothing is ever overwritten.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+from adasde import rules
+
+FOLDER = "ADASDE_CACHE"
+"""Environment variable that names the folder; by default `adasde` in the user's cache."""
+
+
+def folder() -> Path:
+    """Where modules are kept."""
+    if os.environ.get(FOLDER):
+        return Path(os.environ[FOLDER]).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "adasde"
+
+
+def cached_kernels(optimizer: str, law: str) -> ModuleType:
+    """The module of a rule under one law, spelled like ``laplace`` or ``mixture:3``; derived where there is none yet."""
+    name, origin = _origin(optimizer)
+    digest = hashlib.sha256(f"{origin} {law} {_sources()}".encode()).hexdigest()[:16]
+    stem = f"{name}_{law.replace(':', '_').replace('-', '_')}_{digest}"
+    path = folder() / f"{stem}.py"
+    loaded = f"adasde_cache.{stem}"
+    if loaded in sys.modules:
+        return sys.modules[loaded]
+    if not path.is_file():
+        _write(path, _text(optimizer, law))
+    return _load(loaded, path)
+
+
+def _origin(optimizer: str) -> tuple[str, str]:
+    if not rules.is_file(optimizer):
+        return optimizer, optimizer
+    file, name = rules.split(optimizer)
+    return name, f"{name} {file.name} {file.read_text(encoding='utf-8')}"
+
+
+@cache
+def _sources() -> str:
+    """Digest of the code that a module's text depends on."""
+    import adasde.derive as derive
+    import adasde.kernels as kernels
+
+    homes = [Path(next(iter(package.__path__))) for package in (derive, kernels)]
+    files = [*homes[0].rglob("*.py"), *homes[1].glob("*.py")]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()
+
+
+def _text(optimizer: str, law: str) -> str:
+    from adasde.derive.laws import law_named
+    from adasde.generation import kernel_text
+
+    return kernel_text(rules.rule_of(optimizer), [law_named(law)], f"adasde simulate {optimizer}")
+
+
+def _write(path: Path, text: str) -> None:
+    """Writes the file whole or not at all: other processes may be looking for it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".part", delete=False, encoding="utf-8") as part:
+        part.write(text)
+    os.replace(part.name, path)
+
+
+def _load(name: str, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
