@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from adasde import optimizers
+from adasde.covariance import layer_factors
 from adasde.domain import checked, counted, whole
 from adasde.ensemble import Array, Ensemble, Moments
-from adasde.errors import InvalidParameter, UnknownName
+from adasde.errors import InvalidParameter, NoModel, UnknownName
 from adasde.losses import parse_loss
 from adasde.losses.base import Loss
 from adasde.noise import Noise, parse_noise
@@ -39,6 +40,7 @@ class Run:
     along: Any
     order: int
     noises: int
+    correlated: tuple[NDArray[np.int64], Array]
     start: int
     handover: int
     steps: int
@@ -114,15 +116,16 @@ class Run:
             path,
             self.plan,
             self.noise.law_data,
+            *self.correlated,
         )
         return xs, losses
 
     @property
     def plan(self) -> tuple[int, ...]:
         """The numbers that the driver goes by, see `driver._PLAN`."""
-        from adasde.kernels import driver
+        from adasde.kernels.laws import LAW_CODES
 
-        law = driver.GAUSSIAN if self.noise.law == "gaussian" else driver.STUDENT_T
+        law = LAW_CODES[self.noise.law]
         return (self.handover, self.steps, self.substeps, self.noises, self.order, law, self.seed)
 
     def moments(self, number: int) -> Moments:
@@ -157,7 +160,7 @@ def plan(
     loss = parse_loss(loss) if isinstance(loss, str) else loss
     noise = parse_noise(noise) if isinstance(noise, str) else noise
     _check_noise(optimizer, model, module, loss, noise)
-    step = module.MODELS[model][noise.law]
+    step = _step(module, model, noise)
     steps, substeps = counted("steps", steps), counted("substeps", substeps)
     begin = _start(optimizer, model, step.singular, start, steps)
     return Run(
@@ -172,6 +175,7 @@ def plan(
         along=step.compiled_along,
         order=1 if step.along is None else 2,
         noises=step.noises,
+        correlated=layer_factors(noise.correlation, getattr(step, "degrees", range(1, step.noises + 1))),
         start=begin,
         handover=steps if model == "algorithm" else begin,
         steps=steps,
@@ -189,8 +193,16 @@ def _check_noise(optimizer: str, model: str, module: Any, loss: Loss, noise: Noi
         raise InvalidParameter(
             "noise scale", "data", "{a number per coordinate}", f"{loss.name} has no data to take it from"
         )
-    needed = module.MODELS[model][noise.law].moments
-    noise.require_moment(needed, f"{optimizer}, model {model}", "; use --model algorithm")
+    if model != "algorithm" and noise.law not in module.MODELS[model]:
+        remedy = "the model is not known under this noise; use --model algorithm"
+        domain = f"{{{', '.join(module.MODELS[model])}}}"
+        raise NoModel(f"{optimizer}, model {model}: noise law", noise.law, domain, remedy)
+    noise.require_moment(_step(module, model, noise).moments, f"{optimizer}, model {model}", "; use --model algorithm")
+
+
+def _step(module: Any, model: str, noise: Noise) -> Any:
+    """The generated step; the optimizer's own serves every law."""
+    return module.algorithm if model == "algorithm" else module.MODELS[model][noise.law]
 
 
 def _start(optimizer: str, model: str, singular: bool, start: int | None, steps: int) -> int:
