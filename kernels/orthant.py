@@ -23,7 +23,8 @@ LEGENDRE_W = np.array((
     0.1019301198172407, 0.08327674157670471, 0.06267204833410879, 0.040601429800386446, 0.017614007139150893,
 ))
 # fmt: on
-NEAR_ONE = 0.925
+NEAR_ONE, CERTAIN = 0.925, 40.0
+"""Correlation from which on the integral is taken from 1 downwards; |a| from which on Phi(-|a|) is 0."""
 _TWO_PI = 2.0 * math.pi
 
 
@@ -31,10 +32,10 @@ _TWO_PI = 2.0 * math.pi
 def sign_covariance(a: float, b: float, r: float) -> float:
     """Cov(sign(Z1 + a), sign(Z2 + b)) for standard normals with correlation r in [-1, 1]; absolute error below 2e-15.
 
-    It is 4 (P(Z1 > -a, Z2 > -b) - P(Z1 > -a) P(Z2 > -b)) = 4 int_0^r phi2(a, b; t) dt: zero for r = 0 and for an
-    infinite a or b, (2/pi) arcsin r for a = b = 0, and -Cov(a, -b, -r).
+    It is 4 (P(Z1 > -a, Z2 > -b) - P(Z1 > -a) P(Z2 > -b)) = 4 int_0^r phi2(a, b; t) dt: zero for r = 0 and for
+    |a| or |b| > 40, (2/pi) arcsin r for a = b = 0, and -Cov(a, -b, -r).
     """
-    if r == 0.0 or abs(a) == math.inf or abs(b) == math.inf:
+    if r == 0.0 or abs(a) > CERTAIN or abs(b) > CERTAIN:
         return 0.0
     if r < 0.0:
         return -_positive(a, -b, -r)
