@@ -61,7 +61,7 @@ def lower_factor(r: Array) -> Array:
     neither divides by vanishing pivots nor fails for a singular matrix.
     """
     values, vectors = np.linalg.eigh(r)
-    upper = np.linalg.qr((vectors * np.sqrt(np.maximum(values, 0.0))).T, mode="r")
+    upper: Array = np.linalg.qr((vectors * np.sqrt(np.maximum(values, 0.0))).T)[1]
     signs = np.where(np.diag(upper) < 0, -1.0, 1.0)
     factor: Array = np.tril((upper * signs[:, None]).T)
     return factor

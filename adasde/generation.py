@@ -13,8 +13,8 @@ from adasde.derive.optimizers import registry
 from adasde.derive.rule import UpdateRule
 from adasde.papers import claims_for
 
-HELPER_FILES = ("elementary.py", "lanes.py", "philox.py", "special.py")
-DRIVER_FILES = (*HELPER_FILES, "correlated.py", "laws.py", "normals.py", "orthant.py")
+HELPER_FILES = ("elementary.py", "empirical.py", "lanes.py", "philox.py", "special.py")
+DRIVER_FILES = (*HELPER_FILES, "correlated.py", "draws.py", "laws.py", "normals.py", "orthant.py")
 
 
 def kernel_folder() -> Path:

@@ -57,8 +57,8 @@ def halves(numbers: tuple[float, ...]) -> tuple[Array, Array]:
 
 def _check_values(values: Array, weights: Array) -> None:
     if values.size == 0 or values.size != weights.size:
-        remedy = "give values, and a weight for each or none at all"
-        raise InvalidParameter("empirical: (values, weights)", (values.size, weights.size), "{(n, n), n > 1}", remedy)
+        remedy = "give at least two values, and a weight for each"
+        raise InvalidParameter("empirical: number of parameters", values.size + weights.size, "{4, 6, ...}", remedy)
     for value in values[~np.isfinite(values)][:1].tolist():
         raise InvalidParameter("empirical: value", value, "(-inf, inf)", "leave out what is not finite")
     for weight in weights[~((weights >= 0) & np.isfinite(weights))][:1].tolist():
@@ -95,7 +95,7 @@ def atoms(numbers: tuple[float, ...]) -> tuple[Array, Array]:
     """Sorted distinct values z and positive weights w of sum 1, with sum w z = 0 and sum w z^2 = 1."""
     values, weights = halves(numbers)
     z, place = np.unique(values[weights > 0], return_inverse=True)
-    w = np.bincount(place, weights[weights > 0])
+    w: Array = np.bincount(place, weights[weights > 0]).astype(np.float64)
     mean, deviation = weighted_deviation(z, w)
     z, w = (z - mean) / deviation, w / w.sum()
     # Once more, because mean and deviation were rounded on the scale of the values.

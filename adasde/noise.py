@@ -168,8 +168,12 @@ def empirical(
 ) -> Noise:
     """Noise drawn from values with weights (None: equal), shifted to mean 0; ``scale`` is its standard deviation
     (None: that of the values)."""
-    numbers = vector("empirical: values", values)
-    numbers += (1.0,) * len(numbers) if weights is None else vector("empirical: weights", weights)
+    given = vector("empirical: values", values)
+    shares = (1.0,) * len(given) if weights is None else vector("empirical: weights", weights)
+    if len(given) != len(shares):
+        remedy = "give a weight for each value, or none at all"
+        raise InvalidParameter("empirical: number of weights", len(shares), f"{{{len(given)}}}", remedy)
+    numbers = given + shares
     check_numbers("empirical", numbers)
     deviation = weighted_deviation(*halves(numbers))[1] if scale is None else scale
     return Noise("empirical", _scale(deviation), batch=batch, parameters=numbers)

@@ -122,7 +122,7 @@ class Run:
 
     @property
     def plan(self) -> tuple[int, ...]:
-        """The numbers that the driver goes by, see `driver._PLAN`."""
+        """The numbers that the driver goes by, see `kernels.draws.PLAN`."""
         from adasde.kernels.laws import LAW_CODES
 
         law = LAW_CODES[self.noise.law]
@@ -169,7 +169,7 @@ def plan(
         loss=loss,
         noise=noise,
         values=values,
-        p=optimizers.parameter_array(optimizer, values, noise.law_data),
+        p=optimizers.parameter_array(optimizer, values, noise.law_data.tolist()),
         algorithm=module.algorithm.compiled,
         model=step.compiled,
         along=step.compiled_along,

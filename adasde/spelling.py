@@ -34,7 +34,8 @@ def parse(text: str, batch: int = 1) -> Noise:
     fields = rest.split(":")
     if len(fields) != (2 if law in ("student-t", "two-point", "mixture") else 1) or not all(fields):
         raise _malformed(text, law)
-    nu, parameters = math.inf, ()
+    nu = math.inf
+    parameters: tuple[float, ...] = ()
     if law == "student-t":
         nu = _number("student-t: nu", fields[0])
     elif law == "two-point":

@@ -66,8 +66,8 @@ def _hermite(n: int) -> Nodes:
 
 def _laguerre(n: int) -> Nodes:
     """Nodes of int_0^inf h(x) exp(-x) dx."""
-    k = np.arange(n)
-    return gauss(2.0 * k + 1, k[1:] ** 2.0)
+    k = np.arange(n, dtype=np.float64)
+    return gauss(2 * k + 1, k[1:] ** 2)
 
 
 def _gegenbauer(noise: Noise, n: int) -> Nodes:
