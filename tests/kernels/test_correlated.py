@@ -58,8 +58,9 @@ def test_factors(sigma: Array) -> None:
 
 
 def test_a_coordinate_without_noise_is_uncorrelated() -> None:
-    """The row of a zero variance is the identity's."""
+    """The row of a zero variance is the identity's, also where rounding left a covariance."""
     np.testing.assert_array_equal(correlation(SINGULAR)[2], [0, 0, 1, 0])
+    np.testing.assert_array_equal(correlation(checked_covariance([[0, 1e-7], [1e-7, 1]])), np.eye(2))
 
 
 def test_kernel_cholesky() -> None:
