@@ -16,6 +16,12 @@ _HOMES = {
     "Noise": "noise",
     "gaussian": "noise",
     "student_t": "noise",
+    "laplace": "noise",
+    "exponential": "noise",
+    "rademacher": "noise",
+    "two_point": "noise",
+    "mixture": "noise",
+    "empirical": "noise",
     "InvalidParameter": "errors",
     "MissingData": "errors",
     "NoModel": "errors",
@@ -35,8 +41,14 @@ if TYPE_CHECKING:
     from adasde.losses.quadratic import Quadratic as Quadratic
     from adasde.losses.saddle import EmbeddedSaddle as EmbeddedSaddle
     from adasde.noise import Noise as Noise
+    from adasde.noise import empirical as empirical
+    from adasde.noise import exponential as exponential
     from adasde.noise import gaussian as gaussian
+    from adasde.noise import laplace as laplace
+    from adasde.noise import mixture as mixture
+    from adasde.noise import rademacher as rademacher
     from adasde.noise import student_t as student_t
+    from adasde.noise import two_point as two_point
     from adasde.simulation import simulate as simulate
 
 

@@ -14,7 +14,8 @@ from adasde.derive.optimizers import registry
 from adasde.derive.rule import UpdateRule
 from adasde.papers import claims_for
 
-HELPER_FILES = ("lanes.py", "philox.py", "special.py")
+HELPER_FILES = ("elementary.py", "empirical.py", "lanes.py", "philox.py", "special.py")
+DRIVER_FILES = (*HELPER_FILES, "correlated.py", "draws.py", "laws.py", "normals.py", "orthant.py")
 
 
 def kernel_folder() -> Path:
@@ -27,7 +28,7 @@ def kernel_folder() -> Path:
 def driver_stamp() -> tuple[Path, str]:
     """The driver's file and the digest of the helpers that it inlines."""
     folder = kernel_folder().parent
-    return folder / "driver.py", helpers_digest(folder / name for name in (*HELPER_FILES, "normals.py"))
+    return folder / "driver.py", helpers_digest(folder / name for name in DRIVER_FILES)
 
 
 def models_of(rule: UpdateRule, laws: list[Law] | None = None) -> tuple[list[SDE], dict[str, str]]:

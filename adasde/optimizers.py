@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from adasde import rules
+from adasde.cache import cached_kernels
 from adasde.domain import checked
-from adasde.errors import UnknownName
+from adasde.errors import NoModel, UnknownName
+from adasde.noise import Noise
+
+CHECKED_IN = ("gaussian", "student-t")
+"""Noise laws whose kernels are checked in."""
 
 
 def names() -> list[str]:
@@ -20,11 +26,27 @@ def names() -> list[str]:
     return sorted(info.name for info in pkgutil.iter_modules(folder.__path__))
 
 
-def kernels(optimizer: str) -> ModuleType:
-    """The generated module of one optimizer. Raises `UnknownName` with the nearest match."""
+def kernels(optimizer: str, law: str = "gaussian") -> ModuleType:
+    """The generated module of one optimizer with its models under a noise law.
+
+    Checked in for shipped optimizers under `CHECKED_IN` laws; derived and kept in the user's cache for other laws, and
+    for a rule of one's own, spelled ``./file.py:name``. Raises `UnknownName` with the nearest match.
+    """
+    if rules.is_file(optimizer):
+        return cached_kernels(optimizer, law)
     if optimizer not in names():
-        raise UnknownName("optimizer", optimizer, names())
+        raise UnknownName("optimizer", optimizer, names(), "a rule of your own is spelled ./file.py:name")
+    if law not in CHECKED_IN:
+        return cached_kernels(optimizer, law)
     return importlib.import_module(f"adasde.kernels.cpu.{optimizer}")
+
+
+def require_model(optimizer: str, model: str, module: ModuleType) -> None:
+    """Raises `NoModel` with the derivation's own reason where there can be no such model, `UnknownName` otherwise."""
+    if model in module.REFUSED:
+        raise NoModel(f"{optimizer}: model", model, f"{{{', '.join(module.MODELS)}}}", module.REFUSED[model])
+    if model not in module.MODELS:
+        raise UnknownName(f"{optimizer}: model", model, module.MODELS)
 
 
 def models(optimizer: str) -> list[str]:
@@ -54,7 +76,12 @@ def _having(hyperparameter: str) -> list[str]:
     return [name for name in names() if any(h.name == hyperparameter for h in kernels(name).HYPERPARAMETERS)]
 
 
-def parameter_array(optimizer: str, values: Mapping[str, float], law: Sequence[float] = ()) -> NDArray[np.float64]:
-    """The array p that every generated step of this optimizer takes; ``law`` is the noise's `Noise.law_data`."""
-    array: NDArray[np.float64] = kernels(optimizer).parameters(**values, law=law)
+def parameter_array(module: ModuleType, values: Mapping[str, float], noise: Noise) -> NDArray[np.float64]:
+    """The array p that every generated step of a module takes under one noise law."""
+    quadrature: tuple[float, ...] = ()
+    if module.QUADRATURE:
+        from adasde.verify.quadrature import nodes
+
+        quadrature = tuple(np.concatenate(nodes(noise, module.QUADRATURE)).tolist())
+    array: NDArray[np.float64] = module.parameters(**values, law=noise.law_data.tolist(), quadrature=quadrature)
     return array

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from adasde import optimizers
+from adasde.covariance import layer_factors
 from adasde.domain import checked, counted, whole
 from adasde.ensemble import Array, Ensemble, Moments
 from adasde.errors import InvalidParameter, NoModel, UnknownName
@@ -39,6 +40,7 @@ class Run:
     along: Any
     order: int
     noises: int
+    correlated: tuple[NDArray[np.int64], Array]
     start: int
     handover: int
     steps: int
@@ -114,15 +116,16 @@ class Run:
             path,
             self.plan,
             self.noise.law_data,
+            *self.correlated,
         )
         return xs, losses
 
     @property
     def plan(self) -> tuple[int, ...]:
-        """The numbers that the driver goes by, see `driver._PLAN`."""
-        from adasde.kernels import driver
+        """The numbers that the driver goes by, see `kernels.draws.PLAN`."""
+        from adasde.kernels.laws import LAW_CODES
 
-        law = driver.GAUSSIAN if self.noise.law == "gaussian" else driver.STUDENT_T
+        law = LAW_CODES[self.noise.law]
         return (self.handover, self.steps, self.substeps, self.noises, self.order, law, self.seed)
 
     def moments(self, number: int) -> Moments:
@@ -150,19 +153,16 @@ def plan(
     hyperparameters: Mapping[str, float],
 ) -> Run:
     """Checks everything and returns the simulation ready to run; the arguments are those of `simulate`."""
-    module = optimizers.kernels(optimizer)
-    if model not in module.MODELS:
-        raise UnknownName(f"{optimizer}: model", model, module.MODELS)
+    noise = parse_noise(noise) if isinstance(noise, str) else noise
+    module = optimizers.kernels(optimizer, "gaussian" if model == "algorithm" else noise.law_key)
+    optimizers.require_model(optimizer, model, module)
     values = optimizers.hyperparameters(optimizer, hyperparameters)
     loss = parse_loss(loss) if isinstance(loss, str) else loss
-    noise = parse_noise(noise) if isinstance(noise, str) else noise
     _check_noise(optimizer, model, module, loss, noise)
-    step = module.MODELS[model][noise.law]
+    step = _step(module, model, noise)
     if step.along is not None and loss.hessian_vector is None:
-        remedy = "the model needs Hessian-vector products: give the loss a hessian_vector, or use --model sde"
-        raise NoModel(
-            f"{optimizer}, model {model}: loss", loss.name, "the losses with a Hessian-vector product", remedy
-        )
+        domain, remedy = "the losses with Hessian-vector products", "give it a hessian_vector, or use --model sde"
+        raise NoModel(f"{optimizer}, model {model}: loss", loss.name, domain, remedy)
     steps, substeps = counted("steps", steps), counted("substeps", substeps)
     begin = _start(optimizer, model, step.singular, start, steps)
     return Run(
@@ -171,12 +171,13 @@ def plan(
         loss=loss,
         noise=noise,
         values=values,
-        p=optimizers.parameter_array(optimizer, values, noise.law_data),
+        p=optimizers.parameter_array(module, values, noise),
         algorithm=module.algorithm.compiled,
         model=step.compiled,
         along=step.compiled_along,
         order=1 if step.along is None else 2,
         noises=step.noises,
+        correlated=layer_factors(noise.correlation, _degrees(optimizer, model, step, noise)),
         start=begin,
         handover=steps if model == "algorithm" else begin,
         steps=steps,
@@ -194,8 +195,24 @@ def _check_noise(optimizer: str, model: str, module: Any, loss: Loss, noise: Noi
         raise InvalidParameter(
             "noise scale", "data", "{a number per coordinate}", f"{loss.name} has no data to take it from"
         )
-    needed = module.MODELS[model][noise.law].moments
-    noise.require_moment(needed, f"{optimizer}, model {model}", "; use --model algorithm")
+    if model != "algorithm" and noise.law not in module.MODELS[model]:
+        remedy = "the model is not known under this noise; use --model algorithm"
+        domain = f"{{{', '.join(module.MODELS[model])}}}"
+        raise NoModel(f"{optimizer}, model {model}: noise law", noise.law, domain, remedy)
+    noise.require_moment(_step(module, model, noise).moments, f"{optimizer}, model {model}", "; use --model algorithm")
+
+
+def _degrees(optimizer: str, model: str, step: Any, noise: Noise) -> tuple[int, ...]:
+    if step.degrees is None and noise.correlation is not None:
+        remedy = "how its motions are correlated is not known; give one scale per coordinate, or use --model algorithm"
+        raise NoModel(f"{optimizer}, model {model}: noise", noise.name, "the laws with a diagonal covariance", remedy)
+    degrees: tuple[int, ...] = step.degrees or ()
+    return degrees
+
+
+def _step(module: Any, model: str, noise: Noise) -> Any:
+    """The generated step; the optimizer's own serves every law."""
+    return module.algorithm if model == "algorithm" else module.MODELS[model][noise.law]
 
 
 def _start(optimizer: str, model: str, singular: bool, start: int | None, steps: int) -> int:

@@ -25,6 +25,20 @@ class StepNoise:
     gram: sp.Matrix
     diffusion: sp.Matrix
 
+    @property
+    def degrees(self) -> tuple[int, ...] | None:
+        """Hermite degree of every column, where each power of Z follows all lower ones of its parity; 0 for one sign.
+
+        For Gaussian Z Gram-Schmidt then turns the powers into Hermite polynomials, whose covariance between
+        coordinates is a power of their correlation (Mehler).
+        """
+        if len(self.functions) == 1 and isinstance(self.functions[0], sp.sign):
+            return (0,)
+        if not all(f.is_polynomial(Z) for f in self.functions) or len(self.functions) != self.diffusion.cols:
+            return None
+        powers = tuple(noise_power(f) for f in self.functions)
+        return powers if all(n - 2 in (-1, 0, *powers) for n in powers) else None
+
 
 def step_noise(increments: tuple[sp.Expr, ...], law: Law) -> StepNoise:
     """The noise of increments h(Z): by their noise functions where these are few, else by the covariance of h."""

@@ -70,6 +70,7 @@ def derive(rule: UpdateRule, law: Law | None = None, order: int = 1) -> Derivati
         singular=bool((one_step.schedules and order == 1) or rule.nonnegative),
         moments=moments_needed(one_step, noise),
         along=position[0] if order == 2 else None,
+        degrees=noise.degrees,
     )
     return Derivation(rule, law, derivation_steps(rule, law, one_step, noise, sde), one_step.leading, sde)
 

@@ -25,6 +25,8 @@ class SDE:
                  after a few real steps
     moments      order of the noise moment that must exist (0: none)
     along        the leading position drift that Hb and sb are derivatives along; None where neither is an input
+    degrees      for each Brownian motion the degree of its Hermite polynomial of Z, 0 for a sign: how it is correlated
+                 between coordinates under a full covariance; None where that is not known
     provenance   where the equations come from: "derived", or a paper's statement with its tag
     """
 
@@ -44,6 +46,7 @@ class SDE:
     singular: bool
     moments: int
     along: sp.Expr | None = None
+    degrees: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.states)

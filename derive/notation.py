@@ -25,6 +25,7 @@ rho1, rho2 = sp.symbols("rho1 rho2", positive=True)
 class Share(sp.Symbol):
     """A symbol with values in (0, 1): what sympy's own assumptions cannot say."""
 
+
 def sign_of(expression: sp.Expr) -> int:
     """1 or -1 where the sign of the expression is known, else 0; shares b count as 1/(1 + u) with u > 0."""
     shares = {b: 1 / (1 + sp.Dummy(positive=True)) for b in expression.atoms(Share)}

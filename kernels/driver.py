@@ -5,7 +5,7 @@ paths; it is worked through in blocks of lanes that stay in the cache, and ends 
 Path j draws the same numbers whatever leaf, block or thread it lands in.
 """
 
-# helpers 71433ebfc6d9: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 01bbe74a50a5: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
@@ -13,6 +13,10 @@ import math
 import numpy as np
 from numba import float64, int64, njit, types
 
+from adasde.kernels.correlated import correlate
+from adasde.kernels.draws import PLAN
+from adasde.kernels.draws import fill_bridge as fill_bridge
+from adasde.kernels.draws import fill_noise as fill_noise
 from adasde.kernels.lanes import (
     FIELD,
     HESSIAN_VECTOR,
@@ -24,19 +28,13 @@ from adasde.kernels.lanes import (
     field_kernel,
     hessian_vector_kernel,
 )
-from adasde.kernels.normals import fill_layer, fill_normals, fill_pairs, fill_student_t
 
-GAUSSIAN, STUDENT_T = 0, 1
 DIVERGED, DIVERGED_LOSS = 1e12, 1e75
 """A path with a coordinate, or a loss, beyond these counts as diverged from then on; squares of less are finite."""
 
 _NOISE_ROWS = 16
 _PROBE = 1e-5
 """Time by which the noise scale is looked ahead and back along the drift."""
-_BRIDGE_STREAM = 8
-_PLAN = types.UniTuple(int64, 7)
-"""(start, steps, substeps, noises, order, law, seed): steps of the optimizer before the model takes over, steps in all,
-model steps per optimizer step, draws per coordinate of the model, its weak order, law code, seed."""
 
 
 @field_kernel
@@ -48,67 +46,6 @@ def constant_scale(x, s, data):
 def no_hessian(x, u, out, data):
     """Stands in for the Hessian of a loss that has none; models of weak order one never ask for it."""
     out[:] = 0.0
-
-
-@njit(
-    types.void(LANE_STACK, int64, int64, int64, types.boolean, _PLAN, SCALARS),
-    cache=True,
-    nogil=True,
-    error_model="numpy",
-)
-def fill_noise(noise, d, chunk, first_path, algorithm, plan, law_data):
-    """Draws for the optimizer steps ``chunk * S ... chunk * S + S - 1``; noise is (S * m, d, L), m layers per step.
-
-    Coordinate i of step k owns number k d + i of its path in each stream, so that the optimizer and an SDE share
-    their draws: Z is the first Brownian motion's increment, or coupled with it for Student-t noise.
-    """
-    _, _, _, noises, _, law, seed = plan
-    layers = 1 if algorithm else noises
-    steps = noise.shape[0] // layers
-    lanes = noise.shape[2]
-    rows = steps * d
-    first = chunk * rows
-    if law == GAUSSIAN:
-        for c in range(layers):
-            fill_layer(noise.reshape(layers * rows, lanes), d, layers, c, first_path, first, c, seed)
-        return
-    draws = np.empty((rows, lanes))
-    partner = np.empty((rows, lanes))
-    for c in range(layers):
-        if c > 1:
-            fill_normals(draws, first_path, first, c, seed)
-        elif algorithm:
-            fill_student_t(draws, first_path, first, 0, seed, law_data[0])
-        elif c == 0:
-            fill_pairs(draws, partner, first_path, first, 0, seed)
-        source = partner if c == 1 else draws
-        for f in range(steps):
-            for i in range(d):
-                for j in range(lanes):
-                    noise[f * layers + c, i, j] = source[f * d + i, j]
-
-
-@njit(types.void(LANE_STACK, LANE_STACK, int64, int64, int64), cache=True, nogil=True, error_model="numpy")
-def fill_bridge(fine, coarse, k, first_path, seed):
-    """Splits the draws of optimizer step k, coarse (m, d, L), over its r substeps, fine (r * m, d, L).
-
-    z_j = w_j - mean(w) + coarse / sqrt(r) with fresh normals w: independent standard normals whose increments add up
-    to the coarse one, so that every step size follows the same Brownian path.
-    """
-    noises, d, lanes = coarse.shape
-    substeps = fine.shape[0] // noises
-    rows = (substeps * d + 3) // 4 * 4
-    draws = np.empty((rows, lanes))
-    for c in range(noises):
-        fill_normals(draws, first_path, k * rows, _BRIDGE_STREAM + c, seed)
-        for i in range(d):
-            for l in range(lanes):
-                total = 0.0
-                for j in range(substeps):
-                    total += draws[j * d + i, l]
-                shift = coarse[c, i, l] / math.sqrt(substeps) - total / substeps
-                for j in range(substeps):
-                    fine[j * noises + c, i, l] = draws[j * d + i, l] + shift
 
 
 @njit(
@@ -188,8 +125,10 @@ def _steps_per_chunk(d):
         LANE_STACK,
         LANES,
         int64,
-        _PLAN,
+        PLAN,
         SCALARS,
+        int64[::1],
+        LANE_STACK,
     ),
     cache=True,
     nogil=True,
@@ -214,10 +153,14 @@ def run_block(
     first_path,
     plan,
     law_data,
+    degrees,
+    factors,
 ):
     """Runs one block of lanes in place and stores x (T, d, L) and f(x) (T, L) after the steps in ``saves``.
 
     state (n, d, L) and s (d, L) hold the start; scale_factor > 0 asks for s = scale_factor * scale(x) at every step.
+    degrees (1 + m,) and factors (1 + m, d, d) correlate the coordinates of the optimizer's Z and of the model's m
+    motions, see `correlated.correlate`; where factors is empty they are independent.
     """
     start, steps, substeps, noises, order, _law, seed = plan
     _, d, lanes = state.shape
@@ -245,6 +188,8 @@ def run_block(
             if place == 0:
                 fill_noise(noise_algorithm, d, k // per_chunk, first_path, True, plan, law_data)
             _fields(gradient, scale, state[0], g, s, data, scale_factor)
+            if factors.size > 0:
+                correlate(noise_algorithm[place : place + 1], degrees[:1], factors[:1], g, s)
             algorithm(state, g, s, curvature, noise_algorithm[place : place + 1], p, k + 1, eta * k, eta)
             continue
         if place == 0 or k == start:
@@ -255,6 +200,8 @@ def run_block(
         for part in range(substeps):
             _fields(gradient, scale, state[0], g, s, data, scale_factor)
             draws = coarse if substeps == 1 else fine[part * noises : (part + 1) * noises]
+            if factors.size > 0:
+                correlate(draws, degrees[1:], factors[1:], g, s)
             if order == 2:
                 along(state, g, s, curvature, draws, p, k + 1, eta * k + dt * part, dt)
                 _second_derivatives(hessian_vector, scale, state[0], s, curvature, drift, data, scale_factor)

@@ -73,6 +73,8 @@ class StepKernel:
     noises    how many standard draws it takes per coordinate
     moments   order of the noise moment that must exist for the model to exist
     singular  the model must start from a state after some real steps of the optimizer
+    degrees   for each motion the degree of its Hermite polynomial of Z, 0 for a sign; None where that is not known, and
+              the model is not defined under a full covariance
     along     for models of weak order two: writes the leading position drift to curvature[0], with signature `STEP`
     """
 
@@ -81,6 +83,7 @@ class StepKernel:
     moments: int
     singular: bool
     along: Callable[..., None] | None = None
+    degrees: tuple[int, ...] | None = None
 
     def __call__(self, *arguments: Any) -> None:
         self.body(*arguments)
@@ -96,7 +99,12 @@ class StepKernel:
 
 
 def step_kernel(
-    *, noises: int, moments: int, singular: bool, along: Callable[..., None] | None = None
+    *,
+    noises: int,
+    moments: int,
+    singular: bool,
+    along: Callable[..., None] | None = None,
+    degrees: tuple[int, ...] | None = None,
 ) -> Callable[[Callable[..., None]], StepKernel]:
     """Decorator of generated steps."""
-    return lambda body: StepKernel(body, noises, moments, singular, along)
+    return lambda body: StepKernel(body, noises, moments, singular, along, degrees)

@@ -18,9 +18,9 @@ import math
 import numpy as np
 from numba import float32, float64, int64, types
 
+from adasde.kernels.elementary import bits_of, expm1, float_of, log, polynomial
 from adasde.kernels.lanes import LANES
 from adasde.kernels.philox import compiled, inlined, path_words
-from adasde.kernels.special import bits_of, expm1, float_of, log, polynomial
 
 # fmt: off
 RADIUS32_P = tuple(np.float32(c) for c in (

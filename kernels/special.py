@@ -1,22 +1,31 @@
-"""Elementary and special functions of float64 that vectorise over lanes and give the same bytes on every CPU.
+"""Special functions of float64 that vectorise over lanes and give the same bytes on every CPU.
 
-The C library's functions stop vectorisation and differ in the last bit between machines. These are made of
-+ - * / sqrt, integer operations and selections alone. `tests/kernels/fit_erf.py` made the tables.
+Like the elementary functions, which this module passes on with `empirical_sign`, they are made of + - * / sqrt,
+integer operations and selections alone. `tests/kernels/fit_erf.py` made the tables.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, TypeVar
 
-import llvmlite.ir as ir
-import numpy as np
-from numba import float32, float64, int32, int64
-from numba.extending import intrinsic
-
+from adasde.kernels.elementary import exp, expm1, log, log1p, polynomial, sign
+from adasde.kernels.empirical import empirical_sign
 from adasde.kernels.philox import compiled, inlined
 
-Real = TypeVar("Real", float, np.float32)
+__all__ = [
+    "atan",
+    "empirical_sign",
+    "erf",
+    "exp",
+    "expm1",
+    "log",
+    "log1p",
+    "log_tail",
+    "normal_tail",
+    "polynomial",
+    "sign",
+    "student_t_sign",
+]
 
 # fmt: off
 ERF_P = (
@@ -36,117 +45,21 @@ ATAN_P = (
 ATAN_Q = (
     1.0, 2.371349761730505, 1.9833995989220166, 0.6960279795347191, 0.09398914699058437, 0.003264644484791499,
 )
-LOG_P = (
-    0.6666666666666725, 0.39999999999468133, 0.2857142873141141, 0.2222219962899188, 0.18183512375102842,
-    0.1531531799066444, 0.14783791252326806,
+TAIL_P = (
+    0.5, 0.7732296250098024, 0.5916390642562283, 0.287597198126936, 0.09691308267641659, 0.02337980540042347,
+    0.0040372149490344325, 0.0004827891522595268, 3.655111164668453e-05, 1.3538001466932056e-06,
 )
-EXP_P = (
-    0.5, 0.16666666666666677, 0.04166666666666669, 0.008333333333321431, 0.001388888888887189,
-    0.00019841269886564292, 2.4801587350107717e-05, 2.7557243817918326e-06, 2.7557251907180913e-07,
-    2.5109159914144335e-08, 2.092157892073138e-09,
+TAIL_Q = (
+    1.0, 2.3443438108224632, 2.5537938603816905, 1.706616703778913, 0.7771175982923204, 0.252861617690227,
+    0.05980786772475161, 0.010211417179723814, 0.0012135664136841392, 9.1620049920405e-05, 3.393473725912313e-06,
 )
 # fmt: on
-ERF_END = 5.6
-
-_ROOT_HALF = np.int64(0x3FE6A09E667F3BCD)
-_MANTISSA = np.int64(0x000FFFFFFFFFFFFF)
-_BITS_OF_2_52 = np.int64(0x4330000000000000)
-_ROUND = 1.5 * 2.0**52
-_LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
-"""The high part of ln 2 has 21 trailing zero bits: its product with an exponent is exact."""
+ERF_END, TAIL_END = 5.6, 39.0
+_SPLIT = 2.0**27 + 1.0
 
 _GAMMA_RATIO = (1.0, 1 / 64, -19 / 8192, 631 / 524288, -174317 / 134217728, 20491783 / 8589934592)
 _ROOT_PI = math.sqrt(math.pi)
 _FINITE_SUM_UP_TO = 100.0
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def bits_of(typing_context: Any, x: Any) -> Any:
-    """The bits of a float as a signed integer of the same width."""
-    if x not in (float32, float64):
-        return None
-    integer = int32 if x == float32 else int64
-    width = ir.IntType(integer.bitwidth)
-    return integer(x), lambda context, builder, signature, arguments: builder.bitcast(arguments[0], width)
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def float_of(typing_context: Any, i: Any) -> Any:
-    """The float of the same width with these bits."""
-    single = i == int32
-    width = ir.FloatType() if single else ir.DoubleType()
-    result = float32 if single else float64
-    return result(i), lambda context, builder, signature, arguments: builder.bitcast(arguments[0], width)
-
-
-@inlined()
-def polynomial(u: Real, c: tuple[Real, ...]) -> Real:
-    """sum_k c[k] u^k for a tuple c of two or more numbers: even and odd powers, each by Horner's rule in u^2.
-
-    Two chains, because with one a loop waits for its own results (a quarter slower).
-    """
-    v = u * u
-    n = len(c)
-    high, low = c[n - 1], c[n - 2]
-    for k in range(n - 3, -1, -2):
-        high = high * v + c[k]
-    for k in range(n - 4, -1, -2):
-        low = low * v + c[k]
-    return high + u * low if n % 2 == 1 else low + u * high
-
-
-@inlined()
-def log(x: float) -> float:
-    """ln x for a positive normal number x, relative error below 2e-16.
-
-    x = 2^e m with m in [sqrt(1/2), sqrt 2); with f = m - 1, s = f/(2 + f), z = s^2:
-    ln m = 2 atanh s = f - s (f - z P(z)).
-    """
-    shifted = bits_of(float64(x)) - _ROOT_HALF
-    # e + 2048 put into the mantissa of 2^52: AVX2 cannot convert 64-bit integers.
-    e: float = float_of((((shifted >> 52) & 0xFFF) ^ 0x800) | _BITS_OF_2_52) - (2.0**52 + 2048.0)
-    f: float = float_of((shifted & _MANTISSA) + _ROOT_HALF) - 1.0
-    s = f / (2.0 + f)
-    z = s * s
-    return e * _LN2_HIGH + (f - (s * (f - z * polynomial(z, LOG_P)) - e * _LN2_LOW))
-
-
-@inlined()
-def log1p(q: float) -> float:
-    """ln(1 + q) for finite q >= 0: what rounding takes from 1 + q comes back as a first-order term."""
-    u = 1.0 + q
-    return log(u) + (q - (u - 1.0)) / u
-
-
-@inlined()
-def _exp_parts(x: float) -> tuple[float, float]:
-    """(p, h) with exp x = 2 h (1 + p) and h a power of two: p = expm1 r = r + r^2 P(r) for r = x - n ln 2."""
-    x = 710.0 if x > 710.0 else x
-    x = -707.0 if x < -707.0 else x
-    shifted = x * (1.0 / math.log(2.0)) + _ROUND
-    n = shifted - _ROUND
-    r = (x - n * _LN2_HIGH) - n * _LN2_LOW
-    return r + r * r * polynomial(r, EXP_P), float_of((bits_of(shifted) + 1022) << 52)
-
-
-@inlined()
-def exp(x: float) -> float:
-    """exp x, relative error below 4e-16; inf above 709.79, and 1e-307 instead of less below -707."""
-    p, h = _exp_parts(x)
-    return 2.0 * (h * p + h)
-
-
-@inlined()
-def expm1(x: float) -> float:
-    """exp(x) - 1 for x >= -0.34, relative error below 5e-16, also next to 0; inf above 709.79."""
-    p, h = _exp_parts(x)
-    return 2.0 * (h * p + (h - 0.5))
-
-
-@inlined()
-def sign(x: float) -> float:
-    """-1, 0 or 1; 0 stays 0 and NaN stays NaN."""
-    return 1.0 if x > 0.0 else (-1.0 if x < 0.0 else x)
 
 
 @inlined()
@@ -158,6 +71,48 @@ def erf(x: float) -> float:
     y = x * polynomial(u, ERF_P) / polynomial(u, ERF_Q)
     y = 1.0 if y > 1.0 else y
     return -1.0 if y < -1.0 else y
+
+
+@inlined()
+def _tail_parts(a: float) -> tuple[float, float, float]:
+    """(h, l, r) with (1 - Phi(a)) = r exp(-(h + l)/2) for 0 <= a, cut to 39: r = P(a)/Q(a) and a^2 = h + l exactly.
+
+    l is what rounding takes from a^2 (Dekker 1971): without it exp(-a^2/2) is off by a^2/2 units in the last place.
+    """
+    a = TAIL_END if a > TAIL_END else a
+    c = _SPLIT * a
+    high = c - (c - a)
+    low = a - high
+    h = a * a
+    l = ((high * high - h) + 2.0 * high * low) + low * low
+    return h, l, polynomial(a, TAIL_P) / polynomial(a, TAIL_Q)
+
+
+@inlined()
+def normal_tail(z: float) -> float:
+    """1 - Phi(z) for a standard normal; relative error below 2e-15 for z <= 37.5, beyond where results are
+    subnormal, off by at most one of their units, and 0 from 38.6 on.
+
+    The square of exp(-z^2/4) instead of exp(-z^2/2), so that only the last product can be subnormal.
+    """
+    h, l, r = _tail_parts(abs(z))
+    e = exp(-0.25 * h)
+    tail = (r * (1.0 - 0.5 * l) * e) * e
+    return 1.0 - tail if z < 0.0 else tail
+
+
+@inlined()
+def log_tail(z: float) -> float:
+    """-ln(1 - Phi(z)), a standard exponential if z is standard normal; relative error below 2e-15 for -37.5 <= z <= 38.
+
+    For z < 0 it is ln(1 + q) with q = Phi(z)/(1 - Phi(z)).
+    """
+    h, l, r = _tail_parts(abs(z))
+    e = exp(-0.25 * h)
+    tail = (r * (1.0 - 0.5 * l) * e) * e
+    below = log1p(tail / (1.0 - tail))
+    above = 0.5 * h + (0.5 * l - log(r))
+    return below if z < 0.0 else above
 
 
 @inlined()

@@ -112,6 +112,7 @@ def printed_sde(
         provenance=provenance,
         singular=len(states) > 1,
         moments=moments,
+        degrees=(1,) if moments else (0,),
     )
 
 

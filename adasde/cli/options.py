@@ -22,7 +22,7 @@ def run_options(command: Command) -> Command:
                 "--noise",
                 default="gaussian:0.1",
                 show_default=True,
-                help="gaussian:S, gaussian:data, student-t:NU:S; S per sample.",
+                help="gaussian:S, gaussian:data, student-t:NU:S, laplace:S, ...; S per sample. See `adasde list`.",
             ),
             click.option(
                 "--batch",

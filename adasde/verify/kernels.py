@@ -47,7 +47,7 @@ class _Lanes:
         self.gradient, self.noise = random.normal(size=(1, LANES)), random.normal(size=(noises, 1, LANES))
         self.scale = random.uniform(0.2, 1.5, (1, LANES))
         self.curvature = random.normal(size=(2, 1, LANES))
-        self.p = setting.module.parameters(**setting.values, law=setting.noise.law_data)
+        self.p = setting.parameter_array()
         self.eta = float(self.p[0])
         self.k = 37
         self.t = 36 * self.eta

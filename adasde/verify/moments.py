@@ -79,7 +79,7 @@ def after_one_step(setting: Setting, values: dict[str, float], z: Array) -> Arra
     state = np.empty((n, 1, nodes))
     for i, symbol in enumerate(setting.rule.states):
         state[i] = POINT[symbol]
-    p = setting.module.parameters(**values, law=setting.noise.law_data)
+    p = setting.parameter_array(**values)
     lanes = np.ones((1, nodes))
     k = round(POINT[t] / values["lr"]) + 1
     setting.algorithm(
@@ -98,7 +98,7 @@ def after_one_step(setting: Setting, values: dict[str, float], z: Array) -> Arra
 
 def _moment_gaps(setting: Setting, eta_value: float) -> tuple[Array, Array]:
     values = _values(setting, eta_value, rates_fixed=False)
-    z, w = quadrature(setting.noise.law, setting.noise.nu, -POINT[G] / POINT[s], setting.sde.moments)
+    z, w = quadrature(setting.noise, -POINT[G] / POINT[s], setting.sde.moments)
     start = np.array([POINT[y] for y in setting.rule.states])
     change = after_one_step(setting, values, z) - start[:, None]
     mean = change @ w
@@ -120,7 +120,7 @@ def model_moments(sde: SDE, numbers: dict[sp.Symbol, float]) -> tuple[Array, Arr
 def _local_weak_errors(setting: Setting, tests: list[sp.Expr], eta_value: float) -> list[float]:
     """|E u(y') - u - eta L u| for each u, with L the model's generator; rates fixed as eta falls."""
     values = _values(setting, eta_value, rates_fixed=True)
-    z, w = quadrature(setting.noise.law, setting.noise.nu, -POINT[G] / POINT[s], setting.sde.moments)
+    z, w = quadrature(setting.noise, -POINT[G] / POINT[s], setting.sde.moments)
     after, states = after_one_step(setting, values, z), setting.rule.states
     drift, covariance = model_moments(setting.sde, setting.numbers(**values))
     at = {y: POINT[y] for y in states}

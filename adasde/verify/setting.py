@@ -10,15 +10,14 @@ import sympy as sp
 
 from adasde import optimizers
 from adasde.derive.expansion import MODELS, derive
-from adasde.derive.law import Law
-from adasde.derive.laws import LAWS
+from adasde.derive.laws import law_named
 from adasde.derive.model import SDE
-from adasde.derive.notation import nu
-from adasde.derive.optimizers import registry
 from adasde.derive.rule import UpdateRule
+from adasde.ensemble import Array
 from adasde.errors import UnknownName
 from adasde.noise import Noise
 from adasde.papers import papers
+from adasde.rules import rule_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,16 +43,25 @@ class Setting:
         values = self.values | changed
         found = {h.symbol: values[h.name] for h in self.rule.hyperparameters}
         rates = {h.rate: float(h.rate_of_decay.subs(found)) for h in self.rule.hyperparameters if h.rate is not None}
-        return found | rates | {nu: self.noise.nu}
+        return found | rates | self.law_numbers
+
+    @property
+    def law_numbers(self) -> dict[sp.Symbol, float]:
+        """The law's own symbols and their values."""
+        return dict(zip(self.sde.law.parameters, self.noise.law_data.tolist(), strict=False))
+
+    def parameter_array(self, **changed: float) -> Array:
+        """The array p of the kernels, with some hyperparameters changed."""
+        return optimizers.parameter_array(self.module, self.values | changed, self.noise)
 
 
 def setting(optimizer: str, model: str, noise: Noise, values: dict[str, float]) -> Setting:
     """Builds a `Setting`; raises `UnknownName` or `NoModel` where there is no such model under this noise."""
-    module = optimizers.kernels(optimizer)
-    if model not in module.MODELS or model == "algorithm":
+    module = optimizers.kernels(optimizer, noise.law_key)
+    if model == "algorithm":
         raise UnknownName(f"{optimizer}: model", model, [name for name in module.MODELS if name != "algorithm"])
-    law: Law = LAWS[noise.law]()
-    rule = registry()[optimizer]
+    optimizers.require_model(optimizer, model, module)
+    law, rule = law_named(noise.law_key), rule_of(optimizer)
     orders = {name: order for order, name in MODELS.items()}
     derived = model in orders
     sde = derive(rule, law, orders[model]).sde if derived else papers()[model][optimizer].equations(law)

@@ -33,10 +33,16 @@ def kernel_module(
     bodies = [algorithm, *(body for _, body in steps), *alongs.values()]
     parts = [_docstring(rule), _imports(bodies), _facts(rule, bodies), _parameters(rule)]
     parts.append(
-        _step("algorithm", "noises=1, moments=0, singular=False", algorithm_docstring(rule, algorithm), rule, algorithm)
+        _step(
+            "algorithm",
+            "noises=1, moments=0, singular=False, degrees=(1,)",
+            algorithm_docstring(rule, algorithm),
+            rule,
+            algorithm,
+        )
     )
     for sde, body in steps:
-        facts = f"noises={body.noises}, moments={sde.moments}, singular={sde.singular}"
+        facts = f"noises={body.noises}, moments={sde.moments}, singular={sde.singular}, degrees={sde.degrees}"
         if sde in alongs:
             parts.append(_along(sde, rule, alongs[sde]))
             facts += f", along=along_{function_name(sde)}"
@@ -186,8 +192,11 @@ def _models(sdes: list[SDE], refused: dict[str, str]) -> str:
     grouped: dict[str, list[SDE]] = {}
     for sde in sdes:
         grouped.setdefault(sde.model, []).append(sde)
-    lines = ["MODELS = {", '    "algorithm": {"gaussian": algorithm, "student-t": algorithm},']
+    laws = dict.fromkeys(sde.law.name for sde in sdes)
+    entries = ", ".join(f'"{law}": algorithm' for law in laws)
+    lines = ["MODELS = {", f'    "algorithm": {{{entries}}},']
     for model, members in grouped.items():
         entries = ", ".join(f'"{sde.law.name}": {function_name(sde)}' for sde in members)
         lines.append(f'    "{model}": {{{entries}}},')
-    return "\n".join([*lines, "}"])
+    reasons = [f"    {model!r}: {reason!r}," for model, reason in refused.items() if model not in grouped]
+    return "\n".join([*lines, "}", "REFUSED = {", *reasons, "}"])

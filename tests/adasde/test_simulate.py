@@ -236,7 +236,7 @@ def test_signsgd_has_its_exact_stationary_law(law: str) -> None:
 def kernel_coefficients(x: Array, eta: float) -> tuple[Array, Array]:
     """Drift and squared diffusion of SignSGD's SDE for lambda = sigma = 1, read off the generated step."""
     step = kernels("signsgd").MODELS["sde"]["gaussian"].compiled
-    p, lanes, moved = parameter_array("signsgd", {"lr": eta}), np.ones((1, x.size)), []
+    p, lanes, moved = parameter_array(kernels("signsgd"), {"lr": eta}, gaussian(1.0)), np.ones((1, x.size)), []
     for draw in (0.0, 1.0):
         state = np.array(x[None, None, :])
         step(state, np.array(x[None, :]), lanes, np.empty((0, 1, len(x))), draw * lanes[None], p, 1, 0.0, 1.0)

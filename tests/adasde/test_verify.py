@@ -135,8 +135,8 @@ def test_rung_four_notices_wrong_closed_forms(law, monkeypatch):
 @pytest.mark.parametrize("nu", [np.inf, 1.0, 2.0, 3.0, 5.5])
 def test_quadrature(nu):
     """Total mass and mean sign to 1e-11, and the second moment where it exists."""
-    law, frozen = ("gaussian", stats.norm()) if np.isinf(nu) else ("student-t", stats.t(nu))
-    z, w = quadrature(law, nu, -0.4, 2 if nu > 2 else 0)
+    noise, frozen = (gaussian(1), stats.norm()) if np.isinf(nu) else (student_t(nu, 1), stats.t(nu))
+    z, w = quadrature(noise, -0.4, 2 if nu > 2 else 0)
     assert w.sum() == pytest.approx(1, abs=1e-11)
     assert (w * np.sign(z + 0.4)).sum() == pytest.approx(1 - 2 * frozen.cdf(-0.4), abs=1e-11)
     if nu > 2:

@@ -1,4 +1,4 @@
-"""Coefficients of `kernels/special.py` and `normals.py`: `python tests/kernels/fit_erf.py` prints them.
+"""Coefficients of `kernels/elementary.py`, `special.py`, `normals.py`: `python tests/kernels/fit_erf.py` prints them.
 
 Every table is a polynomial P or a ratio P/Q in u(x), Q(0) = 1, fitted by least squares of the weighted error
 in about three times as many Chebyshev points as unknowns (for a ratio with the last round's 1/Q as a further
@@ -77,9 +77,18 @@ def tables() -> dict[str, tuple[list[Real], list[Real], Real]]:
     def exponential(r: Real) -> Real:
         return (mp.expm1(r) - r) / (r * r)
 
+    def mills(z: Real) -> Real:
+        return mp.exp(z * z / 2) * mp.erfc(z / mp.sqrt(2)) / 2
+
+    def half_line(t: Real) -> Real:
+        return 2 * t / (1 - t)
+
     return {
         "ERF": fit(lambda x: mp.erf(x) / x, itself, square, (tiny, mp.mpf("5.6")), 10, 10),
         "ATAN": fit(lambda x: mp.atan(x) / x, itself, square, (tiny, one), 5, 5),
+        "TAIL": fit(
+            lambda t: mills(half_line(t)), lambda t: 1 / mills(half_line(t)), half_line, (tiny, mp.mpf(39) / 41), 9, 10
+        ),
         "LOG": fit(logarithm, square, square, (tiny, s_max), 6),
         "EXP": fit(exponential, itself, itself, (-r_max - tiny / 7, r_max), 10),
         "SINE": fit(sine, lambda x: 1 / sine(x), square, (tiny, one / 4), 8),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from adasde.ensemble import Moments
-from adasde.kernels import driver
+from adasde.kernels import driver, laws
 from adasde.kernels.lanes import field_kernel, value_kernel
 from adasde.losses.base import Loss
 from adasde.noise import gaussian
@@ -24,7 +24,7 @@ from adasde.simulation import simulate
 Array = NDArray[np.float64]
 
 FALSE_ALARM = 1e-4
-NOBODY = (0, 9, 1, 2, 1, driver.GAUSSIAN, 7)
+NOBODY = (0, 9, 1, 2, 1, laws.GAUSSIAN, 7)
 """A plan: start, steps, substeps, draws per coordinate, law, seed."""
 
 
@@ -166,7 +166,7 @@ def test_chunks_are_whole_generator_blocks(d: int) -> None:
     assert driver._steps_per_chunk(d) * d % 4 == 0
 
 
-@pytest.mark.parametrize("law", [driver.GAUSSIAN, driver.STUDENT_T])
+@pytest.mark.parametrize("law", [laws.GAUSSIAN, laws.STUDENT_T])
 @pytest.mark.parametrize("algorithm", [True, False])
 def test_draws_do_not_depend_on_the_blocks(law: int, algorithm: bool) -> None:
     """Two chunks of four steps are one of eight; lanes 3 to 7 are a block of five lanes that starts there."""
@@ -184,13 +184,13 @@ def test_draws_do_not_depend_on_the_blocks(law: int, algorithm: bool) -> None:
 
 def test_the_algorithms_draws_are_the_models_first() -> None:
     """Gaussian: the optimizer's Z is the first Brownian increment. Student-t: it has its sign, and its order."""
-    for law in (driver.GAUSSIAN, driver.STUDENT_T):
+    for law in (laws.GAUSSIAN, laws.STUDENT_T):
         plan = (*NOBODY[:5], law, 7)
         own, model = np.empty((8, 3, 500)), np.empty((16, 3, 500))
         driver.fill_noise(own, 3, 0, 0, True, plan, np.array([3.0]))
         driver.fill_noise(model, 3, 0, 0, False, plan, np.array([3.0]))
         first, second = model[0::2], model[1::2]
-        if law == driver.GAUSSIAN:
+        if law == laws.GAUSSIAN:
             np.testing.assert_array_equal(own, first)
         else:
             np.testing.assert_array_equal(np.sign(own), np.sign(first))

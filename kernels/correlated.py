@@ -1,0 +1,102 @@
+"""Draws that are correlated across coordinates, for noise with a full covariance.
+
+With a correlation matrix R = L L' of the Gaussian noise, the optimizer draws Z = L z. The motion of a model that
+belongs to the Hermite polynomial He_n(Z) has increments with the correlation R_ij^n (Mehler), a factor of which comes
+in the same way. The motion behind sign(g) has a correlation that depends on the state and is factored lane by lane.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import int64, types
+
+from adasde.kernels.lanes import LANE_STACK, LANES
+from adasde.kernels.orthant import sign_covariance
+from adasde.kernels.philox import compiled
+
+SIGN = 0
+"""Degree of a layer that drives sign(g) - E sign(g); its place among the factors holds R itself."""
+
+_SINGULAR = 1e-14
+"""Pivots below this are rounding errors of 0: what is lost in the correlation is below its root, 1e-7."""
+
+
+@compiled(types.void(LANES, LANES))
+def multiply(z: np.ndarray, factor: np.ndarray) -> None:
+    """z <- L z in place, for each lane of z (d, L) and a lower triangular factor L (d, d)."""
+    d, lanes = z.shape
+    # From the last row upwards, because row i needs the rows before it as they were.
+    for i in range(d - 1, -1, -1):
+        for j in range(lanes):
+            z[i, j] *= factor[i, i]
+        for k in range(i):
+            for j in range(lanes):
+                z[i, j] += factor[i, k] * z[k, j]
+
+
+@compiled(types.void(LANES))
+def factorise(r: np.ndarray) -> None:
+    """Lower triangular Cholesky factor of r (d, d), in place; a pivot that vanishes gives a column of zeros."""
+    d = r.shape[0]
+    for k in range(d):
+        pivot = r[k, k]
+        for l in range(k):
+            pivot -= r[k, l] * r[k, l]
+        root = math.sqrt(pivot) if pivot > _SINGULAR else 0.0
+        r[k, k] = root
+        for i in range(k + 1, d):
+            total = r[i, k]
+            for l in range(k):
+                total -= r[i, l] * r[k, l]
+            r[i, k] = total / root if root > 0.0 else 0.0
+
+
+@compiled(types.void(LANES, LANES, types.float64[::1]))
+def sign_correlation(r: np.ndarray, out: np.ndarray, a: np.ndarray) -> None:
+    """out (d, d), lower half: Corr(sign(a_i + Z_i), sign(a_j + Z_j)) for normals Z with correlation r (d, d).
+
+    A sign that is certain to rounding (|a| > 8.3) counts as uncorrelated with the others: it has no diffusion.
+    """
+    d = a.size
+    for i in range(d):
+        out[i, i] = sign_covariance(a[i], a[i], 1.0)
+        for j in range(i):
+            size = math.sqrt(out[i, i] * out[j, j])
+            c = sign_covariance(a[i], a[j], r[i, j]) / size if size > 1e-16 else 0.0
+            out[i, j] = min(1.0, max(-1.0, c))
+    for i in range(d):
+        out[i, i] = 1.0
+
+
+@compiled(types.void(LANES, LANES, LANES, LANES))
+def multiply_signs(z: np.ndarray, r: np.ndarray, gradient: np.ndarray, scale: np.ndarray) -> None:
+    """z (d, L) <- L z in place with L the factor of each lane's own `sign_correlation` at a = G/s, both (d, L)."""
+    d, lanes = z.shape
+    factor, a = np.empty((d, d)), np.empty(d)
+    for j in range(lanes):
+        for i in range(d):
+            a[i] = gradient[i, j] / scale[i, j]
+        sign_correlation(r, factor, a)
+        factorise(factor)
+        for i in range(d - 1, -1, -1):
+            total = 0.0
+            for k in range(i + 1):
+                total += factor[i, k] * z[k, j]
+            z[i, j] = total
+
+
+@compiled(types.void(LANE_STACK, int64[::1], LANE_STACK, LANES, LANES))
+def correlate(
+    draws: np.ndarray, degrees: np.ndarray, factors: np.ndarray, gradient: np.ndarray, scale: np.ndarray
+) -> None:
+    """Correlates the layers of draws (m, d, L) in place; gradient and scale (d, L) are those of the coming step.
+
+    factors (m, d, d): a lower triangular factor of the layer's correlation, or R itself where degrees[c] is `SIGN`.
+    """
+    for c in range(draws.shape[0]):
+        if degrees[c] == SIGN:
+            multiply_signs(draws[c], factors[c], gradient, scale)
+        else:
+            multiply(draws[c], factors[c])
