@@ -30,7 +30,7 @@ def folder() -> Path:
 
 
 def cached_kernels(optimizer: str, law: str) -> ModuleType:
-    """The module of a rule under one law, spelled like ``laplace`` or ``mixture:3``; derived where there is none yet."""
+    """The module of a rule under one law, spelled ``laplace`` or ``mixture:3``; derived where there is none yet."""
     name, origin = _origin(optimizer)
     digest = hashlib.sha256(f"{origin} {law} {_sources()}".encode()).hexdigest()[:16]
     stem = f"{name}_{law.replace(':', '_').replace('-', '_')}_{digest}"

@@ -32,7 +32,7 @@ def driver_stamp() -> tuple[Path, str]:
 
 
 def models_of(rule: UpdateRule, laws: list[Law] | None = None) -> tuple[list[SDE], dict[str, str]]:
-    """Every SDE of one rule, the derived ones under each law and then the published ones; and why others do not exist."""
+    """Every SDE of one rule, first derived and then published ones, and the reasons why others do not exist."""
     laws = [LAWS[name]() for name in CHECKED_IN] if laws is None else laws
     derived: list[SDE] = []
     refused: dict[str, str] = {}

@@ -43,7 +43,7 @@ def mean(noise: sp.Expr, law: Law) -> sp.Expr:
     power = int(sp.degree(rest, Z)) if rest.has(Z) else 0
     if not kinks:
         return law.moment(power)
-    slope, shift, orientation = _affine(kinks[0].args[0])
+    slope, shift, orientation = affine(kinks[0].args[0])
     if isinstance(kinks[0], sp.DiracDelta):
         if not law.smooth:
             raise NotDerivable(f"{law.name} noise has no continuous density: {kinks[0]} has no mean")
@@ -124,7 +124,7 @@ def _one_sign(term: sp.Expr) -> sp.Expr:
     result = sp.Mul(*rest)
     if len(signs) < 2:
         return result * sp.Mul(*signs)
-    pieces = [_affine(sign.args[0]) for sign in signs]
+    pieces = [affine(sign.args[0]) for sign in signs]
     (_, a, up), (_, b, other) = pieces[:2]
     gap = sp.cancel(a - b)
     if sign_of(gap) == 0:
@@ -134,7 +134,7 @@ def _one_sign(term: sp.Expr) -> sp.Expr:
     return sum(_one_sign(piece) for piece in sp.Add.make_args(sp.expand(result * pair * sp.Mul(*signs[2:]))))
 
 
-def _affine(inner: sp.Expr) -> tuple[sp.Expr, sp.Expr, int]:
+def affine(inner: sp.Expr) -> tuple[sp.Expr, sp.Expr, int]:
     """(|a|, b/a, sign of a) of a Z + b."""
     if not inner.is_polynomial(Z) or sp.degree(inner, Z) != 1:
         raise NotDerivable(f"no exact expectation: {inner} is not affine in Z")

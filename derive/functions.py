@@ -157,6 +157,13 @@ class Expectation(sp.Function):
             value = mpmath.quad(h, [-mpmath.inf, -4, -1, 0, 1, 4, mpmath.inf])
             return sp.Float._new(mpmath.mpf(value)._mpf_, prec)
 
+    def as_integral(self) -> sp.Expr:
+        """The integral that this stands for; for a law whose numbers come with the run, an unevaluated function."""
+        integrand, density = self.args
+        if density == 0:
+            return sp.Function("Expectation")(integrand)
+        return sp.Integral(integrand * density, (zeta, -sp.oo, sp.oo))
+
     def _sympystr(self, printer: Any) -> str:
         return f"E[{printer._print(self.args[0].subs(zeta, sp.Symbol('Z')))}]"
 

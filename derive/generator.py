@@ -79,10 +79,12 @@ class Operator:
 
         return sp.Matrix(len(self.states), len(self.states), entry)
 
+    def named_terms(self) -> list[tuple[str, sp.Expr]]:
+        """(``d_x^2 d_v``, coefficient) in a fixed order."""
+        return [(derivative_name(self.states, a), c) for a, c in sorted(self.terms.items(), reverse=True)]
+
     def __str__(self) -> str:
-        if not self.terms:
-            return "0"
-        return " + ".join(f"({c}) {derivative_name(self.states, a)}" for a, c in sorted(self.terms.items()))
+        return " + ".join(f"({c}) {name}" for name, c in self.named_terms()) or "0"
 
 
 def derivative_name(states: tuple[sp.Symbol, ...], index: Index) -> str:
@@ -141,8 +143,9 @@ def operators(chain: Chain, law: Law) -> tuple[Operator, ...]:
     found: list[dict[Index, sp.Expr]] = [{}, {}, {}, {}]
     exact = any(change.has(sp.sign, sp.Abs, sp.Min, sp.Max) for change in chain.changes)
     series = [_taylor(change, 1, chain.named) for change in chain.changes] if not exact else []
+    lowest = [next((n for n, c in enumerate(row) if c != 0), 5) for row in series] or [1] * len(chain.states)
     for index in product(range(5), repeat=len(chain.states)):
-        if not 1 <= sum(index) <= 4:
+        if sum(index) < 1 or sum(n * low for n, low in zip(index, lowest, strict=True)) > 4:
             continue
         weight = 1 / sp.prod([sp.factorial(n) for n in index])
         moments = _moments_exactly(chain, index, law) if exact else _moments(chain, series, index, law)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sympy as sp
 
 from adasde.derive import notation
-from adasde.derive.notation import Z
+from adasde.derive.expectation import affine
+from adasde.derive.notation import Z, eta
 
 Named = tuple[tuple[sp.Symbol, sp.Expr], ...]
 """((symbol, value), ...), each value in terms of the earlier ones."""
@@ -46,6 +47,23 @@ class Names:
         for preconditioner in roots[-1:]:
             expression = self._replace(expression, preconditioner, sp.Symbol("P", positive=True))
         return expression
+
+    def apply_to_signs(self, expressions: list[sp.Expr]) -> list[sp.Expr]:
+        """sign(a Z + b) as sign(Z + q), q = b/a, where it is the only sign of Z and q does not change with eta."""
+        kinks = {e for h in expressions for e in h.atoms(sp.sign, sp.DiracDelta) if e.has(Z)}
+        if not kinks or any(not e.args[0].is_polynomial(Z) for e in kinks):
+            return expressions
+        pieces = {e: affine(e.args[0]) for e in kinks}
+        shifts = {sp.factor(shift) for _, shift, _ in pieces.values()}
+        if len(shifts) > 1 or sp.count_ops(*shifts) < 2 or next(iter(shifts)).has(eta):
+            return expressions
+        q = sp.Symbol("q", real=True)
+        self._named[q] = shifts.pop()
+        forms = {
+            e: orientation * sp.sign(Z + q) if isinstance(e, sp.sign) else sp.DiracDelta(Z + q) / slope
+            for e, (slope, _, orientation) in pieces.items()
+        }
+        return [h.xreplace(forms) for h in expressions]
 
     def _replace(self, expression: sp.Expr, value: sp.Expr, name: sp.Symbol) -> sp.Expr:
         replaced = expression.subs(value, name)

@@ -57,4 +57,8 @@ def require_smooth(rule: UpdateRule, law: Law, one_step: Increment) -> None:
 
 
 def _tidy(correction: sp.Expr) -> sp.Expr:
-    return sp.factor_terms(sp.expand(correction))
+    """Common factors out, and terms with the same exponential (a density) together: whichever is shorter."""
+    expanded = sp.expand(correction)
+    exponentials = sorted(expanded.atoms(sp.exp), key=str)
+    collected = sp.collect(expanded, exponentials, sp.factor) if exponentials else expanded
+    return min(sp.factor_terms(expanded), collected, key=sp.count_ops)

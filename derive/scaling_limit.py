@@ -53,9 +53,12 @@ def increment(rule: UpdateRule, order: int = 1) -> Increment:
         leading.append(first.subs(back))
         correction.append(second.subs(back))
     names = Names(rates, t + eta if order == 2 else t)
+    leading = [sp.factor_terms(names.apply(h)) for h in leading]
+    correction = [names.apply(h) for h in correction]
+    named = names.apply_to_signs([*leading, *correction])
     return Increment(
-        leading=tuple(sp.factor_terms(names.apply(h)) for h in leading),
-        correction=tuple(names.apply(h) for h in correction),
+        leading=tuple(named[: len(leading)]),
+        correction=tuple(named[len(leading) :]),
         schedules=tuple((power, value.subs(back)) for power, value in schedules),
         named=names.named,
     )

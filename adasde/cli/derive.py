@@ -3,45 +3,83 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 
-from adasde.errors import NoModel, UnknownName
+from adasde.errors import InvalidParameter, NoModel, UnknownName
+
+if TYPE_CHECKING:
+    from adasde.derive.document import Published
+    from adasde.derive.law import Law
+    from adasde.derive.model import Derivation
+    from adasde.derive.rule import UpdateRule
+
+REGIMES = ("ballistic", "batch-equivalent")
 
 
 @click.command("derive")
 @click.argument("optimizer")
-@click.option("--noise", default="gaussian", show_default=True, help="Noise law: gaussian, student-t, or student-t:NU.")
 @click.option(
-    "--model", default="sde", show_default=True, help="`sde` (derived) or a published model by its paper's key."
+    "--noise", default="gaussian", show_default=True, help="Noise law, see `adasde list`; or student-t:NU, mixture:K."
 )
+@click.option(
+    "--model",
+    default="sde",
+    show_default=True,
+    help="`sde` (weak order one), `order2`, or a published model by its paper's key.",
+)
+@click.option(
+    "--regime",
+    type=click.Choice(REGIMES),
+    default="ballistic",
+    show_default=True,
+    help="batch-equivalent: noise as large as the drift; prints what obstructs order two, and which laws remove it.",
+)
+@click.option("--state-dependent", is_flag=True, help="With batch-equivalent: let the noise scale depend on x.")
 @click.option("--format", "form", type=click.Choice(["text", "latex", "json"]), default="text", show_default=True)
-def command(optimizer: str, noise: str, model: str, form: str) -> None:
+def command(optimizer: str, noise: str, model: str, regime: str, state_dependent: bool, form: str) -> None:
     """Print the derivation of OPTIMIZER's SDE: rule, scaling, one-step increment, its mean and covariance, drift and
-    diffusion, assumptions, and what published forms drop."""
-    from adasde.derive.document import as_data, as_latex, as_text
-    from adasde.derive.expansion import derive
-    from adasde.derive.optimizers import registry
+    diffusion, assumptions, and what published forms drop. OPTIMIZER is a shipped name, or ./file.py:name."""
+    from adasde.rules import rule_of
 
-    if optimizer not in registry():
-        raise UnknownName("optimizer", optimizer, registry())
-    rule, law = registry()[optimizer], parse_law(noise)
-    if model == "sde":
-        derivation = derive(rule, law)
-        published = _published(optimizer, law)
-    else:
-        derivation, published = _printed(optimizer, model, law), []
+    rule = rule_of(optimizer)
+    if regime == "batch-equivalent":
+        _print_obstructions(rule, noise, state_dependent, form)
+        return
+    from adasde.derive.document import as_data, as_latex, as_text, derivation_page
+
+    law = parse_law(noise)
+    derivation, published = _derived(rule, model, law)
     if form == "json":
         click.echo(json.dumps(as_data(derivation.sde), indent=2))
     else:
-        click.echo((as_text if form == "text" else as_latex)(derivation, published))
+        click.echo((as_text if form == "text" else as_latex)(derivation_page(derivation, published)))
 
 
-def parse_law(text: str):  # type: ignore[no-untyped-def]
-    """``gaussian``, ``student-t`` or ``student-t:NU`` as a law for sympy; a scale may follow and is ignored."""
+def _print_obstructions(rule: UpdateRule, noise: str, state_dependent: bool, form: str) -> None:
+    from adasde.derive.document import as_latex, as_text, obstruction_data, obstruction_page
+    from adasde.derive.obstruction import obstructions
+
+    needs_law = any(update.has(*_kinks()) for update in rule.update)
+    found = obstructions(rule, parse_law(noise) if needs_law else None, state_dependent)
+    if form == "json":
+        click.echo(json.dumps(obstruction_data(rule, found), indent=2))
+    else:
+        click.echo((as_text if form == "text" else as_latex)(obstruction_page(rule, found)))
+
+
+def _kinks():  # type: ignore[no-untyped-def]
     import sympy as sp
 
-    from adasde.derive.laws import LAWS
+    return sp.sign, sp.Abs, sp.Min, sp.Max, sp.tanh, sp.exp
+
+
+def parse_law(text: str) -> Law:
+    """A law for sympy by its spelling: a name, ``student-t:NU`` or ``mixture:K``. A scale may follow and is ignored."""
+    import sympy as sp
+
+    from adasde.derive.laws import LAWS, law_named
     from adasde.derive.noise import StudentT
     from adasde.domain import checked
     from adasde.noise import parse_noise
@@ -49,42 +87,61 @@ def parse_law(text: str):  # type: ignore[no-untyped-def]
     name, *fields = text.split(":")
     if name not in LAWS:
         raise UnknownName("noise law", name, LAWS)
-    if len(fields) > (name == "student-t"):
-        parse_noise(text)
-    if name == "gaussian" or not fields:
-        return LAWS[name]()
-    nu = checked("student-t: nu", fields[0], "(0, inf)")
-    return StudentT(sp.nsimplify(nu, rational=True))
+    if name == "student-t" and len(fields) == 1:
+        nu = checked("student-t: nu", fields[0], "(0, inf)")
+        return StudentT(sp.nsimplify(nu, rational=True))
+    if name == "mixture" and len(fields) == 1 and fields[0].isdigit():
+        return law_named(text)
+    if not fields:
+        return law_named(name)
+    noise = parse_noise(text)
+    if name == "student-t":
+        return StudentT(sp.nsimplify(noise.nu, rational=True))
+    return law_named(noise.law_key)
 
 
-def _published(optimizer: str, law):  # type: ignore[no-untyped-def]
+def _derived(rule: UpdateRule, model: str, law: Law) -> tuple[Derivation, list[Published]]:
+    from adasde.derive.expansion import MODELS, derive
+
+    orders = {name: order for order, name in MODELS.items()}
+    if model in orders:
+        published = _published(rule, law) if model == "sde" else []
+        return derive(rule, law, orders[model]), published
+    return _printed(rule, model, law), []
+
+
+def _published(rule: UpdateRule, law: Law) -> list[Published]:
     from adasde.derive.document import Published
     from adasde.derive.law import MomentDoesNotExist
-    from adasde.derive.optimizers import registry
+    from adasde.derive.laws import CHECKED_IN
     from adasde.papers import claims_for
     from adasde.papers.claim import compare
 
     published = []
-    for claim in claims_for(optimizer):
+    for claim in claims_for(rule.name) if law.name in CHECKED_IN else ():
         try:
-            found, _ = compare(claim, registry()[optimizer], law)
+            found, _ = compare(claim, rule, law)
         except MomentDoesNotExist:
             continue
         published.append(Published(claim.title, claim.remark, found.drift, found.covariance))
     return published
 
 
-def _printed(optimizer: str, model: str, law):  # type: ignore[no-untyped-def]
+def _printed(rule: UpdateRule, model: str, law: Law) -> Derivation:
     from adasde.derive.document import published_steps
+    from adasde.derive.expansion import MODELS
+    from adasde.derive.laws import CHECKED_IN
     from adasde.derive.model import Derivation
-    from adasde.derive.optimizers import registry
     from adasde.papers import papers
 
     if model not in papers():
-        raise UnknownName("model", model, ["sde", *papers()])
-    if optimizer not in papers()[model]:
-        raise NoModel(
-            f"{model}: optimizer", optimizer, "{" + ", ".join(papers()[model]) + "}", "the paper has no SDE for it"
+        raise UnknownName("model", model, [*MODELS.values(), *papers()])
+    if rule.name not in papers()[model]:
+        domain = "{" + ", ".join(papers()[model]) + "}"
+        raise NoModel(f"{model}: optimizer", rule.name, domain, "the paper has no SDE for it")
+    if law.name not in CHECKED_IN:
+        raise InvalidParameter(
+            f"{model}: noise law", law.name, "{" + ", ".join(CHECKED_IN) + "}", "choose one of these"
         )
-    sde = papers()[model][optimizer].equations(law)
-    return Derivation(registry()[optimizer], law, published_steps(sde), (), sde)
+    sde = papers()[model][rule.name].equations(law)
+    return Derivation(rule, law, published_steps(sde), (), sde)
