@@ -111,7 +111,7 @@ def log_tail(z: float) -> float:
     e = exp(-0.25 * h)
     tail = (r * (1.0 - 0.5 * l) * e) * e
     below = log1p(tail / (1.0 - tail))
-    above = 0.5 * h + (0.5 * l - log(r))
+    above = 0.5 * h - log(r)
     return below if z < 0.0 else above
 
 

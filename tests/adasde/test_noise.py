@@ -84,7 +84,7 @@ def test_files(folder):
 def test_mixtures_are_standardised():
     """Weights of sum one; mean 0 and variance 1; components keep their shape relative to each other."""
     w, m, d = np.split(adasde.mixture([1, 3], [0, -1], [2, 0.5], 1).law_data, 3)
-    np.testing.assert_allclose([w.sum(), w @ m, w @ (m**2 + d**2)], [1, 0, 1], atol=1e-15)
+    np.testing.assert_allclose([w.sum(), w @ m, w @ (m**2 + d**2)], [1, 0, 1], rtol=0, atol=1e-15)
     np.testing.assert_allclose((m[0] - m[1]) / d, [1 / 2, 1 / 0.5])
     assert w.tolist() == [0.25, 0.75]
 
@@ -98,7 +98,7 @@ def test_layout_of_empirical_data():
     z = (values - mean) / math.sqrt(w @ (values - mean) ** 2)
     prefixes = [[*np.cumsum([0, *(w * z**r)])] for r in range(3)]
     expected = np.concatenate([[w @ z**r for r in range(3, 7)], [3], z, *prefixes])
-    np.testing.assert_allclose(data, expected, atol=1e-9)
+    np.testing.assert_allclose(data, expected, rtol=0, atol=1e-9)
     assert data[8 + 3] == 1 and data[12 + 3] == 0 and data[16 + 3] == 1 and data.size == 20
     assert abs(w @ data[5:8]) < 1e-14
 
