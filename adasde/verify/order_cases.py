@@ -76,9 +76,8 @@ def mutants(sde: SDE) -> list[tuple[str, SDE]]:
     drift, diffusion = sde.full_drift, sde.full_diffusion
     found = []
     for i, state in enumerate(sde.states):
-        leading = _leading(drift[i])
-        if sp.simplify(leading - drift[i]) != 0:
-            found.append((f"order2, drift of {state} without eta", _with_drift(sde, i, leading)))
+        if drift[i].has(eta):
+            found.append((f"order2, drift of {state} without eta", _with_drift(sde, i, _leading(drift[i]))))
     for j in range(diffusion.cols):
         sharing = [i for i in range(diffusion.rows) if _leading(diffusion[i, j] / sp.sqrt(eta)) != 0]
         for i in sharing[:-1]:
@@ -115,18 +114,20 @@ def measure(name: str, order_two: OrderTwo = derived_order_two) -> list[WeakOrde
 
 def reproduce(name: str, order_two: OrderTwo = derived_order_two) -> list[Reproduction]:
     """The committed slopes of a case against slopes measured now. Raises `UnknownName`."""
-    return orders.compare(orders.table()[name], measure(name, order_two)) if _case(name) else []
+    fresh = measure(name, order_two)
+    return orders.compare(orders.table()[name], fresh)
 
 
 def rewrite(names: Sequence[str] | None = None, order_two: OrderTwo = derived_order_two) -> None:
-    """Measures cases (by default all) and replaces the committed table, other cases kept."""
+    """Measures cases (by default all) and replaces the committed table; other cases stay as they are."""
+    committed = orders.table()
 
     def measured() -> Iterable[tuple[str, str, Sequence[WeakOrder]]]:
         for name, case in cases().items():
             if names is None or name in names:
                 yield name, case.remark, measure(name, order_two)
-            else:
-                yield name, case.remark, orders.table()[name]
+            elif name in committed:
+                yield name, case.remark, committed[name]
 
     orders.write(measured())
 

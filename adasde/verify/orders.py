@@ -20,7 +20,7 @@ from adasde.ensemble import Array
 from adasde.errors import UnknownName
 from adasde.verify import transfer
 from adasde.verify.check import Check, check
-from adasde.verify.problem import Problem, coefficients, default_problem, optimizer, test_functions
+from adasde.verify.problem import Problem, coefficients, default_problem, evaluation, optimizer
 from adasde.verify.transfer import NoiseRule, Resolution, gaussian
 
 ETAS = (1 / 32, 1 / 64, 1 / 128)
@@ -135,7 +135,7 @@ def weak_errors(
     at: Resolution,
 ) -> Array:
     """E phi(model) - E phi(optimizer) at one eta and resolution: (models, functions)."""
-    chain, functions = optimizer(rule, problem), test_functions(problem, rule.states)
+    chain, functions = optimizer(rule, problem), evaluation(problem, rule.states)
     start = np.array([problem.start[y] for y in rule.states])
     moving = transfer.frame(chain, start, problem.steps(step_size), noise, at.width)
     exact = transfer.optimizer_means(chain, functions, start, moving, noise, at)

@@ -134,7 +134,7 @@ def coefficients(sde: SDE, problem: Problem) -> Coefficients:
     return found
 
 
-def test_functions(problem: Problem, states: tuple[sp.Symbol, ...]) -> Callable[[Array], Array]:
+def evaluation(problem: Problem, states: tuple[sp.Symbol, ...]) -> Callable[[Array], Array]:
     """states (n, M) -> values (M, F) of the test functions."""
     evaluate = _compiled(list(problem.functions), states, (), problem)
     return lambda z: evaluate(z.shape[1:], *z).T
