@@ -18,7 +18,8 @@ from adasde.ensemble import Array
 sb = sp.Symbol("sb", real=True)
 POSITIVE_FROM = 0.05
 """Roots and logarithms of a nonnegative state y are taken at max(y, POSITIVE_FROM): the Gaussian noise of a model can
-carry y below zero. No optimizer started at y = 1 with a rate up to 1.5 ever is there by t = 1, as y >= e^(-1.5)."""
+carry y below zero. The optimizer of the default problem, y = 1 at rate 1.5, stays above (1 - 1.5 eta)^(1/eta) > 0.2
+until the horizon, so that this changes nothing of it."""
 
 Coefficients = Callable[[Array, float, float], tuple[Array, Array]]
 """(states (n, M), t, eta) -> drift (n, M) and covariance (n, n, M)."""
