@@ -75,7 +75,7 @@ def default_problem(rule: UpdateRule) -> Problem:
         raise NotDerivable(f"{rule.name}: no test problem for the states {', '.join(map(str, rule.states))}")
     alone = states == {x}
     start = {x: 1.2 if m in states else 1.5, m: 0.5, v: 1.0}
-    fixed = {eps: 1.0, theta: 0.3, beta1: 0.5, beta2: 0.5}
+    fixed = {eps: 1.0, theta: 0.2, beta1: 0.5, beta2: 0.5}
     defaults = {h.symbol: fixed.get(h.symbol, h.default) for h in rule.hyperparameters if h.symbol != eta}
     kept = {h.symbol for h in rule.hyperparameters if h.rate is None}
     return Problem(
