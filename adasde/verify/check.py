@@ -12,7 +12,8 @@ FALSE_ALARM = 1e-4
 class Check:
     """What was checked, with which outcome.
 
-    rung       number on the ladder: 1 published forms, 2 one-step moments, 3 kernels, 4 closed forms, 6 time step
+    rung       number on the ladder: 1 published forms, 2 one-step moments, 3 kernels, 4 closed forms,
+               5 weak orders, 6 time step
     statement  what was checked, in words
     outcome    ``holds``, ``fails``, ``undecided`` (more paths are needed), or ``recorded`` (a published form that
                differs in the way that is on record)
