@@ -20,9 +20,10 @@ ROOT_ETA = sp.sqrt(eta)
 BIAS: Named = ((gamma1, 1 - sp.exp(-rho1 * t)), (gamma2, 1 - sp.exp(-rho2 * t)))
 """The bias factors gamma_i(t) = 1 - e^(-rho_i t) as papers print them."""
 
-PROVENANCE = ("confirmed", "reconstructed", "recalled and checked", "recalled")
-"""confirmed: read in a public source that quotes it, with its number; reconstructed: re-derived and checked
-numerically, not read in print; recalled and checked: from memory, checked numerically; recalled: unchecked."""
+PROVENANCE = ("confirmed", "public code", "reconstructed", "recalled and checked", "recalled", "derived")
+"""confirmed: read in a public source that quotes it, with its number; public code: read in the authors' published
+code; reconstructed: re-derived and checked numerically, not read in print; recalled and checked: from memory, checked
+numerically; recalled: unchecked; derived: in no paper that was found, a consequence stated by us."""
 
 
 @dataclass(frozen=True)
