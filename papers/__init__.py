@@ -10,7 +10,6 @@ import pkgutil
 from functools import cache
 from types import ModuleType
 
-from adasde.errors import UnknownName
 from adasde.papers.claim import Claim
 from adasde.papers.experiment import Experiment
 from adasde.papers.statement import Statement
@@ -45,8 +44,6 @@ def statements(paper: str | None = None) -> tuple[Statement, ...]:
     """The statements of one paper, or of all: its claims under Gaussian noise, then its STATEMENTS."""
     if paper is None:
         return tuple(statement for key in packages() for statement in statements(key))
-    if paper not in packages():
-        raise UnknownName("paper", paper, packages())
     claims = [_from_claim(claim) for claim in papers().get(paper, {}).values()]
     return (*claims, *getattr(packages()[paper], "STATEMENTS", ()))
 

@@ -8,6 +8,8 @@ import sympy as sp
 
 from adasde.derive.generator import Expansion, derivative_name
 from adasde.derive.model import SDE
+from adasde.derive.names import Named
+from adasde.derive.notation import t
 from adasde.papers.claim import BIAS
 
 Parts = dict[str, sp.Expr]
@@ -35,15 +37,30 @@ def of_sde(sde: SDE) -> Parts:
     return coefficients(sde.states, drift, sde.covariance.applyfunc(lambda c: sde.expand_names(c, kept)))
 
 
-def of_expansion(expansion: Expansion, tau: sp.Expr, order: int = 1, without: Sequence[sp.Symbol] = ()) -> Parts:
-    """The model of weak order 1 (L0) or 2 (L0 + tau L1) as its drift and covariance, time and ``without`` left out.
+def of_expansion(expansion: Expansion, tau: sp.Expr, order: int = 1) -> Parts:
+    """The model of weak order 1 or 2, in units of time tau a step, without the time among the states.
 
-    For order 2, what L1 has of order three and above, which no SDE has, is there as parts ``tau d_x^2 d_v``, ....
+    Order 1 is L0, with the covariance of one step also where that is O(tau); order 2 is L0 + tau L1, and what L1 has
+    of order three and above, which no SDE has, are its parts ``coefficient of d_x^2 d_v``, ....
     """
-    operator = expansion.leading if order == 1 else expansion.leading + tau * expansion.correction
-    shown = [i for i, y in enumerate(operator.states) if str(y) != "t" and y not in without]
+    both = expansion.leading + tau * expansion.correction
+    operator = expansion.leading if order == 1 else both
+    shown = [i for i, y in enumerate(operator.states) if y != t]
     states = [operator.states[i] for i in shown]
-    drift, covariance = operator.drift, operator.covariance
-    parts = coefficients(states, [drift[i] for i in shown], covariance.extract(shown, shown))
+    noisy = not expansion.leading.covariance.is_zero_matrix
+    covariance = (operator if noisy else both).covariance.extract(shown, shown)
+    parts = coefficients(states, [operator.drift[i] for i in shown], covariance)
     higher = operator.of_order(3).terms
     return parts | {f"coefficient of {derivative_name(operator.states, a)}": c for a, c in higher.items()}
+
+
+def written_out(parts: Parts, named: Named, kept: Sequence[sp.Symbol] = ()) -> Parts:
+    """The parts with the named sub-expressions written out but for those in ``kept``."""
+    for name, value in reversed([(name, value) for name, value in named if name not in kept]):
+        parts = {part: expression.subs(name, value) for part, expression in parts.items()}
+    return parts
+
+
+def to_first_order(parts: Parts, tau: sp.Symbol) -> Parts:
+    """The parts without powers of tau above the first: what a model of weak order two determines."""
+    return {part: sum(sp.diff(c, tau, n).subs(tau, 0) * tau**n for n in range(2)) for part, c in parts.items()}

@@ -104,4 +104,4 @@ def _verdict(found: Parts, derived: Parts, small: sp.Symbol | None) -> str:
 
 def _negligible(gap: sp.Expr, part: sp.Expr, small: sp.Symbol) -> bool:
     """Whether gap/part goes to 0 with ``small``."""
-    return part != 0 and sp.limit(sp.simplify(gap / part), small, 0, "+") == 0
+    return bool(part != 0 and sp.limit(sp.simplify(gap / part), small, 0, "+") == 0)
