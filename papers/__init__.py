@@ -16,16 +16,23 @@ from adasde.papers.statement import Statement
 
 
 @cache
-def packages() -> dict[str, ModuleType]:
-    """{paper key: its package}, in alphabetical order."""
-    keys = sorted(info.name for info in pkgutil.iter_modules(__path__) if info.ispkg)
-    return {key: importlib.import_module(f"{__name__}.{key}") for key in keys}
+def keys() -> tuple[str, ...]:
+    """The papers, in alphabetical order."""
+    return tuple(sorted(info.name for info in pkgutil.iter_modules(__path__) if info.ispkg))
+
+
+@cache
+def package(key: str) -> ModuleType:
+    """The folder of one paper."""
+    if key not in keys():
+        raise KeyError(key)
+    return importlib.import_module(f"{__name__}.{key}")
 
 
 @cache
 def papers() -> dict[str, dict[str, Claim]]:
     """{paper key: {optimizer: claim}} for every paper with an SDE that can be simulated."""
-    return {key: package.CLAIMS for key, package in packages().items() if hasattr(package, "CLAIMS")}
+    return {key: package(key).CLAIMS for key in keys() if hasattr(package(key), "CLAIMS")}
 
 
 def claims_for(optimizer: str) -> list[Claim]:
@@ -36,16 +43,16 @@ def claims_for(optimizer: str) -> list[Claim]:
 @cache
 def experiments() -> dict[str, tuple[Experiment, ...]]:
     """{paper key: its experiments}, for papers that have some."""
-    return {key: package.EXPERIMENTS for key, package in packages().items() if hasattr(package, "EXPERIMENTS")}
+    return {key: package(key).EXPERIMENTS for key in keys() if hasattr(package(key), "EXPERIMENTS")}
 
 
 @cache
 def statements(paper: str | None = None) -> tuple[Statement, ...]:
     """The statements of one paper, or of all: its claims under Gaussian noise, then its STATEMENTS."""
     if paper is None:
-        return tuple(statement for key in packages() for statement in statements(key))
-    claims = [_from_claim(claim) for claim in papers().get(paper, {}).values()]
-    return (*claims, *getattr(packages()[paper], "STATEMENTS", ()))
+        return tuple(statement for key in keys() for statement in statements(key))
+    claims = getattr(package(paper), "CLAIMS", {}).values()
+    return (*map(_from_claim, claims), *getattr(package(paper), "STATEMENTS", ()))
 
 
 def _from_claim(claim: Claim) -> Statement:

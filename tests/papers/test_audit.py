@@ -7,7 +7,7 @@ from functools import cache
 
 import pytest
 
-from adasde.papers import packages, statements
+from adasde.papers import keys, statements
 from adasde.papers.statement import VERDICTS, Row, Statement, row
 
 
@@ -16,7 +16,7 @@ def rows(paper: str) -> tuple[Row, ...]:
     return tuple(row(statement) for statement in statements(paper))
 
 
-@pytest.mark.parametrize("paper", packages())
+@pytest.mark.parametrize("paper", keys())
 def test_verdicts_are_those_on_record(paper: str) -> None:
     """The verdict of each statement is the recorded one; what agrees has no difference, what differs shows it."""
     assert rows(paper)
@@ -27,7 +27,7 @@ def test_verdicts_are_those_on_record(paper: str) -> None:
         assert set(found.difference) <= set(statement.printed)
 
 
-@pytest.mark.parametrize("paper", packages())
+@pytest.mark.parametrize("paper", keys())
 def test_no_statement_is_vacuous(paper: str) -> None:
     """Names are distinct within a paper; the two sides are different objects; a remark says what was found."""
     names = [statement.name for statement in statements(paper)]
@@ -39,7 +39,7 @@ def test_no_statement_is_vacuous(paper: str) -> None:
             assert statement.derived() is not statement.printed
 
 
-@pytest.mark.parametrize("paper", packages())
+@pytest.mark.parametrize("paper", keys())
 def test_a_wrong_copy_is_noticed(paper: str) -> None:
     """Doubling one printed part, or adding 1 where it is zero, changes what comes out."""
     checked = [(s, r) for s, r in zip(statements(paper), rows(paper), strict=True) if s.derived is not None]
@@ -50,7 +50,7 @@ def test_a_wrong_copy_is_noticed(paper: str) -> None:
 
 
 def test_statements_by_paper() -> None:
-    assert tuple(s for paper in packages() for s in statements(paper)) == statements()
+    assert tuple(s for paper in keys() for s in statements(paper)) == statements()
     with pytest.raises(KeyError):
         statements("compagnoni2052")
 
