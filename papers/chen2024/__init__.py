@@ -1,0 +1,9 @@
+"""Chen, Liu, Liang and Liu 2024, "Lion Secretly Solves Constrained Optimization, As Lyapunov Predicts"
+(arXiv 2310.05898, ICLR 2024).
+
+The ODE of Lion-K with its Lyapunov function, and the SDE of Lion under Gaussian noise, which no paper is known to have.
+"""
+
+from adasde.papers.chen2024.statements import STATEMENTS
+
+__all__ = ["STATEMENTS"]
