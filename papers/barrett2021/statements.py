@@ -48,6 +48,7 @@ STATEMENTS = (
         printed((x,)),
         lambda: derived((x,)),
         "agrees",
+        "read as quoted by Cattaneo, Klusowski and Shigida 2024; its number was not",
     ),
     Statement(
         PAPER,

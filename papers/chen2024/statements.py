@@ -25,7 +25,7 @@ from adasde.papers.parts import Parts
 from adasde.papers.statement import Statement
 
 PAPER = "chen2024"
-CHECKED, REBUILT = "recalled and checked", "reconstructed"
+CHECKED, OURS = "recalled and checked", "derived"
 stiffness = sp.Symbol("kappa", positive=True)
 
 
@@ -82,7 +82,7 @@ STATEMENTS = (
         PAPER,
         "Lion, SDE",
         "",
-        REBUILT,
+        OURS,
         lion.printed(1),
         lambda: lion.derived(1),
         "agrees",
@@ -92,7 +92,7 @@ STATEMENTS = (
         PAPER,
         "Lion, SDE of order 2",
         "",
-        REBUILT,
+        OURS,
         lion.printed(2),
         lambda: lion.derived(2),
         "agrees",

@@ -67,8 +67,8 @@ STATEMENTS = (
         printed.dnsam(S),
         one_position(S, ANY),
         dnsam,
-        "grad |grad f| needs noise that does not depend on x: it lacks the drift -rho S S'/|f'|, "
-        "which grad E|grad f_gamma|^2/(2 |grad f|) has",
+        "lacks the drift -rho grad tr Sigma/(2 |grad f|), here -rho S S'/|f'|: it needs a tr Sigma that does not "
+        "depend on x",
         "differs",
     ),
     _statement(f"SAM, {_SCALED}", printed.sam(S), one_position(S, Gaussian()), sam, "Gaussian noise"),

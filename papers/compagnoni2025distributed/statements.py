@@ -93,8 +93,9 @@ def _statement(
     remark: str,
     expected: str = "agrees",
     small: sp.Symbol | None = None,
+    provenance: str = "recalled and checked",
 ) -> Statement:
-    return Statement(PAPER, name, "", "recalled and checked", printed, derived, expected, remark, small)
+    return Statement(PAPER, name, "", provenance, printed, derived, expected, remark, small)
 
 
 STATEMENTS = (
@@ -123,10 +124,11 @@ STATEMENTS = (
         "DCSGD, scaling rule",
         {"level of E f": eta * s**2 / (4 * loss.AGENTS)},
         scaled_level,
-        "to leading order the loss of DSGD is kept by eta -> kappa eta, B -> delta B, N -> alpha N with "
-        "kappa = alpha delta/(1 + omega), here alpha = 2",
+        "recalled as an idea, the constant is ours: to leading order the loss of DSGD is kept by eta -> kappa eta, "
+        "B -> delta B, N -> alpha N with kappa = alpha delta/(1 + omega), here alpha = 2",
         expected="agrees to leading order",
         small=eta,
+        provenance="derived",
     ),
     _statement(
         "DSignSGD, Gaussian noise",
