@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import sympy as sp
+from sympy.core.function import AppliedUndef
 
 from adasde.papers.claim import PROVENANCE
 
@@ -87,12 +88,26 @@ def differences(statement: Statement, derived: Parts) -> Parts:
 
 
 def shortened(expression: sp.Expr) -> sp.Expr:
-    """Factored, and 0 where it vanishes; `simplify` only where expanding and factoring leave something."""
-    for attempt in (sp.expand, sp.factor, sp.simplify):
-        expression = attempt(expression)
-        if expression == 0:
-            return sp.S.Zero
-    return sp.factor(expression)
+    """Factored, and 0 where it vanishes: `simplify` decides where factoring leaves something that is 0 at a point."""
+    expression = sp.factor(sp.expand(expression))
+    if expression == 0 or _nonzero_at_a_point(expression):
+        return expression
+    return sp.factor(sp.simplify(expression))
+
+
+def _nonzero_at_a_point(expression: sp.Expr) -> bool:
+    """Whether it has a value other than 0 where its symbols and unknown functions have unrelated values in (0, 1)."""
+    unknown = sorted(expression.atoms(sp.Derivative), key=_order) + sorted(expression.atoms(AppliedUndef), key=str)
+    for k, function in enumerate(unknown):
+        expression = expression.subs(function, sp.Symbol(f"unknown{k}", positive=True))
+    symbols = sorted(expression.free_symbols, key=str)
+    value = expression.subs({y: sp.sqrt(sp.prime(k + 5)) / 10 for k, y in enumerate(symbols)}).evalf(20)
+    return bool(value.is_number and value.is_finite and abs(value) > sp.Float("1e-12"))
+
+
+def _order(derivative: sp.Derivative) -> tuple[int, str]:
+    """Higher derivatives first: a lower one is part of them."""
+    return -derivative.derivative_count, str(derivative)
 
 
 def _verdict(found: Parts, derived: Parts, small: sp.Symbol | None) -> str:
