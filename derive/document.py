@@ -53,17 +53,17 @@ def as_latex(derivation: Derivation, published: list[Published]) -> str:
     """The derivation as a LaTeX document that compiles with amsmath alone."""
     sde = derivation.sde
     body = [
-        rf"\section*{{{_prose(derivation.rule.title)}}}",
+        rf"\section*{{{prose(derivation.rule.title)}}}",
         rf"Model \texttt{{{sde.model}}}, {sde.law.name} noise, weak order {sde.weak_order}.",
         r"\begin{enumerate}",
         *(_latex_step(step) for step in derivation.steps),
         r"\end{enumerate}",
-        rf"\paragraph{{Rule}} {_prose(citation(derivation.rule.cite))}.",
-        *(rf"\paragraph{{Assumes}} {_prose(note)}." for note in sde.assumptions),
-        *(rf"\paragraph{{Drops}} {_prose(note)}." for note in sde.dropped),
+        rf"\paragraph{{Rule}} {prose(citation(derivation.rule.cite))}.",
+        *(rf"\paragraph{{Assumes}} {prose(note)}." for note in sde.assumptions),
+        *(rf"\paragraph{{Drops}} {prose(note)}." for note in sde.dropped),
     ]
     for paper in published:
-        body.append(rf"\paragraph{{Published}} {_prose(paper.title)}: {_prose(paper.remark)}.")
+        body.append(rf"\paragraph{{Published}} {prose(paper.title)}: {prose(paper.remark)}.")
         body += [
             _display(sp.Symbol(rf"\Delta_{{\text{{{name}}}}}"), part)
             for name, part in _parts(paper)
@@ -132,10 +132,11 @@ def _display(left: sp.Basic | str, right: sp.Basic) -> str:
 
 def _latex_step(step: Step) -> str:
     equations = "\n".join(_display(left, right) for left, right in step.equations)
-    return rf"\item \textbf{{{step.title}}}: {_prose(step.reason)}." + "\n" + equations
+    return rf"\item \textbf{{{step.title}}}: {prose(step.reason)}." + "\n" + equations
 
 
-def _prose(text: str) -> str:
+def prose(text: str) -> str:
+    """Text with LaTeX's special characters escaped."""
     special = {"\\": r"\textbackslash{}", "_": r"\_", "^": r"\^{}", "&": r"\&", "%": r"\%", "#": r"\#", "$": r"\$"}
     special |= {"~": r"\~{}", "{": r"\{", "}": r"\}", ">": r"$>$", "<": r"$<$"}
     return "".join(special.get(character, character) for character in text)
