@@ -9,7 +9,8 @@ import sympy as sp
 
 from adasde.derive.expansion import derive
 from adasde.derive.law import Law
-from adasde.derive.model import SDE, Named
+from adasde.derive.model import SDE
+from adasde.derive.names import Named
 from adasde.derive.notation import G, eps, eta, rho1, rho2, s, t, v
 from adasde.derive.rule import UpdateRule
 

@@ -49,7 +49,7 @@ def _name(derivative: sp.Derivative) -> str:
     """``f''`` in one position, ``f_{x1 x2}`` in several."""
     function = derivative.expr.func.__name__
     if len(derivative.expr.args) == 1:
-        return function + PRIMES.get(derivative.derivative_count, f"^{{({derivative.derivative_count})}}")
+        return str(function) + PRIMES.get(derivative.derivative_count, f"^{{({derivative.derivative_count})}}")
     return f"{function}_{{{' '.join(str(y) for y in derivative.variables)}}}"
 
 

@@ -1,7 +1,7 @@
 """Callisti, Romito, Triggiano 2025, "Effective continuous equations for adaptive SGD: a stochastic analysis view"
 (arXiv 2509.21614).
 
-The body of the paper was not read: every statement is about the authors' public code, for constant noise and one
+The body of the paper was not read: every statement is about the authors' public code, for Gaussian noise in one
 coordinate. Its chains take the position's step with the second moment from before the step.
 """
 

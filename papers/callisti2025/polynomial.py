@@ -7,6 +7,7 @@ import sympy as sp
 from adasde.derive.atomic import Rademacher
 from adasde.derive.expectation import expectation
 from adasde.derive.notation import Z, s, x
+from adasde.derive.scalings import S
 from adasde.papers.callisti2025.rmsprop import PAPER
 from adasde.papers.parts import Parts
 from adasde.papers.statement import Statement
@@ -20,6 +21,12 @@ def printed_third() -> sp.Expr:
     left, right = x - a, x - b
     terms = (8 * right**3, 8 * right, 24 * left * right**2, 24 * right * left**2, 24 * left * right**2, 8 * right**3)
     return 2 * c * (sp.Add(*terms) + 24 * right**2 * left)
+
+
+def printed_second() -> sp.Expr:
+    """S'' by way of S^2, as ((S^2)''/S + S' (S^2)'/S^2)/2."""
+    variance = S**2
+    return (sp.diff(variance, x, 2) / S + sp.diff(S, x) * sp.diff(variance, x) / variance) / 2
 
 
 def variance_of_square() -> Parts:
@@ -48,5 +55,15 @@ STATEMENTS = (
         derived=variance_of_square,
         expected="differs",
         remark="noise of two values +-s has a constant square",
+    ),
+    Statement(
+        paper=PAPER,
+        name="polynomial, second derivative of the noise scale",
+        number="",
+        provenance="public code",
+        printed={"S''": printed_second()},
+        derived=lambda: {"S''": sp.diff(S, x, 2)},
+        expected="differs",
+        remark="its second term has the wrong sign",
     ),
 )
