@@ -5,10 +5,11 @@ JMLR 20:40).
 The formulas are recalled and checked, none quoted.
 """
 
+from adasde.papers.li2019.control import STATEMENTS as CONTROL
 from adasde.papers.li2019.momentum import STATEMENTS as MOMENTUM
 from adasde.papers.li2019.quadratic import STATEMENTS as QUADRATIC
 from adasde.papers.li2019.sgd import STATEMENTS as SGD
 
-STATEMENTS = (*SGD, *MOMENTUM, *QUADRATIC)
+STATEMENTS = (*SGD, *MOMENTUM, *QUADRATIC, *CONTROL)
 
 __all__ = ["STATEMENTS"]
