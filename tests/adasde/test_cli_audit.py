@@ -71,5 +71,5 @@ def test_a_surprise_fails(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_unknown_paper() -> None:
-    result = run("audit li2018")
-    assert result.exit_code == 2 and "did you mean 'li2019'" in result.output
+    result = run("audit maladi2022")
+    assert result.exit_code == 2 and "did you mean 'malladi2022'" in result.output
