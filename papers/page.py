@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,6 +10,7 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from adasde.derive.document import LATEX_NAMES, prose
+from adasde.derive.functions import student_t_sign
 from adasde.papers.statement import Row
 
 PRIMES = {1: "'", 2: "''", 3: "'''"}
@@ -22,9 +24,24 @@ def as_data(row: Row) -> dict[str, Any]:
         "number": row.number,
         "provenance": row.provenance,
         "verdict": row.verdict,
-        "difference": {part: str(gap) for part, gap in row.difference.items()},
+        "difference": {part: parseable(gap) for part, gap in row.difference.items()},
         "remark": row.remark,
     }
+
+
+def parseable(expression: sp.Expr) -> str:
+    """Text that parse_expr reads as the same expression: a name that means something to it, S or beta, becomes S_."""
+    expression = expression.replace(student_t_sign, lambda y, nu: student_t_sign(y, nu).rewrite(sp.hyper))
+    expression = expression.replace(
+        lambda e: isinstance(e, AppliedUndef) and _taken(e.func.__name__),
+        lambda e: sp.Function(f"{e.func.__name__}_")(*e.args),
+    )
+    taken = [y for y in expression.free_symbols if _taken(y.name)]
+    return str(expression.subs({y: sp.Symbol(f"{y.name}_") for y in taken}, simultaneous=True))
+
+
+def _taken(name: str) -> bool:
+    return hasattr(sp, name) or keyword.iskeyword(name)
 
 
 def as_latex(rows: Iterable[Row]) -> str:

@@ -14,7 +14,7 @@ from adasde.papers.linear import near_rest
 from adasde.papers.parts import Parts
 from adasde.papers.statement import Statement
 
-lamda = sp.Symbol("lambda", positive=True)
+lamda = sp.Symbol("lamda", positive=True)
 Y = sp.Symbol("Y", positive=True)
 """G/(sqrt(2) s)."""
 AT_Y = sp.sqrt(2) * s * Y

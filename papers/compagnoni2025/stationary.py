@@ -17,7 +17,7 @@ from adasde.papers.linear import linearised, lyapunov, recursion
 from adasde.papers.parts import Parts
 from adasde.papers.statement import Statement
 
-lamda = sp.Symbol("lambda", positive=True)
+lamda = sp.Symbol("lamda", positive=True)
 PART = "stationary variance"
 FIXED = "rho1 = 1/sqrt(eta)"
 LARGE = {rho1: 1 / sp.sqrt(eta)}

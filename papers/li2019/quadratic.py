@@ -16,7 +16,7 @@ from adasde.papers.parts import Parts, of_expansion
 from adasde.papers.statement import Statement
 
 PAPER = "li2019"
-lamda = sp.Symbol("lambda", positive=True)
+lamda = sp.Symbol("lamda", positive=True)
 x0 = sp.Symbol("x0", real=True)
 EXAMPLE = 2 * x + 2 * Z
 """The gradient 2 (x -+ 1) of the example: Z = -+1 with probability 1/2."""

@@ -7,8 +7,11 @@ from functools import cache
 
 import pytest
 import sympy as sp
+from sympy.core.function import AppliedUndef
+from sympy.parsing.sympy_parser import parse_expr
 
 from adasde.papers import keys, statements
+from adasde.papers.page import parseable
 from adasde.papers.statement import VERDICTS, Row, Statement, row, shortened
 
 
@@ -52,6 +55,21 @@ def test_a_wrong_copy_is_noticed(paper: str) -> None:
         for part, printed in statement.printed.items():
             wrong = shortened((2 * printed or sp.S.One) - derived[part])
             assert wrong != found.difference.get(part, 0), (statement.name, part)
+
+
+@pytest.mark.parametrize("paper", keys())
+def test_differences_read_back(paper: str) -> None:
+    """What is printed as JSON parses into an expression in the same symbols and functions: no name in it means
+    something else to sympy."""
+    for statement, found in checked(paper):
+        for part, gap in found.difference.items():
+            assert named_in(parse_expr(parseable(gap))) == named_in(gap), (statement.name, part)
+
+
+def named_in(expression: sp.Expr) -> set[str]:
+    """Names of symbols and unknown functions, without the underscore that sets them apart from sympy's."""
+    functions = {function.func.__name__ for function in expression.atoms(AppliedUndef)}
+    return {name.removesuffix("_") for name in functions | {symbol.name for symbol in expression.free_symbols}}
 
 
 def test_statements_by_paper() -> None:
