@@ -131,15 +131,15 @@ def as_text(page: Page) -> str:
 def as_latex(page: Page) -> str:
     """The page as a LaTeX document that compiles with amsmath alone."""
     body = [
-        rf"\section*{{{_prose(page.title)}}}",
-        _prose(page.subject) + ".",
+        rf"\section*{{{prose(page.title)}}}",
+        prose(page.subject) + ".",
         r"\begin{enumerate}",
         *(_latex_step(step) for step in page.steps),
         r"\end{enumerate}",
-        *(rf"\paragraph{{{_prose(label)}}} {_prose(text)}." for label, text in page.notes),
+        *(rf"\paragraph{{{prose(label)}}} {prose(text)}." for label, text in page.notes),
     ]
     for paper in page.published:
-        body.append(rf"\paragraph{{Published}} {_prose(paper.title)}: {_prose(paper.remark)}.")
+        body.append(rf"\paragraph{{Published}} {prose(paper.title)}: {prose(paper.remark)}.")
         body += [
             _display(sp.Symbol(rf"\Delta_{{\text{{{name}}}}}"), part)
             for name, part in _parts(paper)
@@ -230,10 +230,11 @@ def _display(left: sp.Basic | str, right: sp.Basic) -> str:
 
 def _latex_step(step: Step) -> str:
     equations = "\n".join(_display(left, right) for left, right in step.equations)
-    return rf"\item \textbf{{{step.title}}}: {_prose(step.reason)}." + "\n" + equations
+    return rf"\item \textbf{{{step.title}}}: {prose(step.reason)}." + "\n" + equations
 
 
-def _prose(text: str) -> str:
+def prose(text: str) -> str:
+    """Text with LaTeX's special characters escaped."""
     special = {"\\": r"\textbackslash{}", "_": r"\_", "^": r"\^{}", "&": r"\&", "%": r"\%", "#": r"\#", "$": r"\$"}
     special |= {"~": r"\~{}", "{": r"\{", "}": r"\}", ">": r"$>$", "<": r"$<$"}
     return "".join(special.get(character, character) for character in text)

@@ -138,17 +138,25 @@ def expand(chain: Chain, law: Law) -> Expansion:
     return Expansion(second, third, fourth + sp.Rational(-1, 2) * (second @ second))
 
 
-def operators(chain: Chain, law: Law) -> tuple[Operator, ...]:
-    """The coefficients of root, root^2, root^3, root^4 in E u(y + Delta) - u = sum_a E[Delta^a]/a! d^a u."""
-    found: list[dict[Index, sp.Expr]] = [{}, {}, {}, {}]
+def leading(chain: Chain, law: Law) -> Operator:
+    """L0 alone, of ``chain`` under ``law``."""
+    first, second = operators(chain, law, 2)
+    if first.terms:
+        raise NotDerivable(f"{chain.name}: the mean of one step is O(sqrt(tau)), not O(tau), in this scaling: {first}")
+    return second
+
+
+def operators(chain: Chain, law: Law, highest: int = 4) -> tuple[Operator, ...]:
+    """The coefficients of root ... root^highest in E u(y + Delta) - u = sum_a E[Delta^a]/a! d^a u."""
+    found: list[dict[Index, sp.Expr]] = [{} for _ in range(highest)]
     exact = any(change.has(sp.sign, sp.Abs, sp.Min, sp.Max) for change in chain.changes)
-    series = [_taylor(change, 1, chain.named) for change in chain.changes] if not exact else []
+    series = [_taylor(change, 1, chain.named, highest) for change in chain.changes] if not exact else []
     lowest = [next((n for n, c in enumerate(row) if c != 0), 5) for row in series] or [1] * len(chain.states)
-    for index in product(range(5), repeat=len(chain.states)):
-        if sum(index) < 1 or sum(n * low for n, low in zip(index, lowest, strict=True)) > 4:
+    for index in product(range(highest + 1), repeat=len(chain.states)):
+        if sum(index) < 1 or sum(n * low for n, low in zip(index, lowest, strict=True)) > highest:
             continue
         weight = 1 / sp.prod([sp.factorial(n) for n in index])
-        moments = _moments_exactly(chain, index, law) if exact else _moments(chain, series, index, law)
+        moments = _moments_exactly(chain, index, law, highest) if exact else _moments(chain, series, index, law)
         for n, moment in enumerate(moments):
             if moment != 0:
                 found[n][index] = weight * moment
@@ -157,17 +165,17 @@ def operators(chain: Chain, law: Law) -> tuple[Operator, ...]:
 
 def _moments(chain: Chain, series: list[list[sp.Expr]], index: Index, law: Law) -> list[sp.Expr]:
     """E[Delta^index] by powers of root, the noise taken after the expansion in root."""
-    powers = [sp.S.One, *[sp.S.Zero] * 4]
+    powers = [sp.S.One, *[sp.S.Zero] * (len(series[0]) - 1)]
     for change, n in zip(series, index, strict=True):
         for _ in range(n):
-            powers = [sum(powers[i] * change[j - i] for i in range(j + 1)) for j in range(5)]
+            powers = [sum(powers[i] * change[j - i] for i in range(j + 1)) for j in range(len(powers))]
     return [_mean(power, chain, law) for power in powers[1:]]
 
 
-def _moments_exactly(chain: Chain, index: Index, law: Law) -> list[sp.Expr]:
+def _moments_exactly(chain: Chain, index: Index, law: Law, highest: int) -> list[sp.Expr]:
     """The same with the noise taken first: kinks are smooth in the mean only."""
     whole = sp.prod([change**n for change, n in zip(chain.changes, index, strict=True)])
-    return _taylor(_mean(whole, chain, law), 0, chain.named)[1:]
+    return _taylor(_mean(whole, chain, law), 0, chain.named, highest)[1:]
 
 
 def _mean(expression: sp.Expr, chain: Chain, law: Law) -> sp.Expr:
@@ -176,10 +184,10 @@ def _mean(expression: sp.Expr, chain: Chain, law: Law) -> sp.Expr:
     return sp.expand(expression)
 
 
-def _taylor(expression: sp.Expr, least: int, named: Named) -> list[sp.Expr]:
-    """Coefficients of root^0 ... root^4; those below ``least`` must vanish."""
+def _taylor(expression: sp.Expr, least: int, named: Named, highest: int) -> list[sp.Expr]:
+    """Coefficients of root^0 ... root^highest; those below ``least`` must vanish."""
     coefficients, derivative = [], expression
-    for n in range(5):
+    for n in range(highest + 1):
         value = derivative.subs(root, 0)
         if value.has(sp.zoo, sp.nan, sp.oo):
             raise NotDerivable(f"{expression} is not smooth in sqrt(tau) at 0")

@@ -9,7 +9,8 @@ import sympy as sp
 
 from adasde.derive.expansion import derive
 from adasde.derive.law import Law
-from adasde.derive.model import SDE, Named
+from adasde.derive.model import SDE
+from adasde.derive.names import Named
 from adasde.derive.notation import G, eps, eta, rho1, rho2, s, t, v
 from adasde.derive.rule import UpdateRule
 
@@ -20,9 +21,10 @@ ROOT_ETA = sp.sqrt(eta)
 BIAS: Named = ((gamma1, 1 - sp.exp(-rho1 * t)), (gamma2, 1 - sp.exp(-rho2 * t)))
 """The bias factors gamma_i(t) = 1 - e^(-rho_i t) as papers print them."""
 
-PROVENANCE = ("confirmed", "reconstructed", "recalled and checked", "recalled")
-"""confirmed: read in a public source that quotes it, with its number; reconstructed: re-derived and checked
-numerically, not read in print; recalled and checked: from memory, checked numerically; recalled: unchecked."""
+PROVENANCE = ("confirmed", "public code", "reconstructed", "recalled and checked", "recalled", "derived")
+"""confirmed: read in a public source that quotes it, with its number; public code: read in the authors' published
+code; reconstructed: re-derived and checked numerically, not read in print; recalled and checked: from memory, checked
+numerically; recalled: unchecked; derived: in no paper that was found, a consequence stated by us."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import click
 _COMMANDS = {
     "list": ("catalog", "Optimizers, noise laws, models, losses, backends."),
     "derive": ("derive", "Print the derivation of an optimizer's SDE."),
+    "audit": ("audit", "Hold published statements against the derivation."),
     "kernels": ("kernels", "Write, check or show the generated kernels."),
     "simulate": ("simulate", "Simulate an ensemble of an optimizer or of one of its SDE models."),
     "verify": ("verify", "Check derivation, kernels and models against the optimizer."),

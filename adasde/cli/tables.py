@@ -13,10 +13,13 @@ from adasde.ensemble import Ensemble
 
 if TYPE_CHECKING:
     from adasde.comparison import Comparison
+    from adasde.papers.statement import Row
     from adasde.reproduce import Result
     from adasde.verify.check import Check
 
 COORDINATES_SHOWN = 3
+DIFFERENCE_SHOWN = 90
+"""Characters of a formula in the table of an audit."""
 RUNG_6_REMEDIES = {
     "fails": "rung 6: a model of weak order one is off by O(lr); a smaller --lr shows whether this is more than that",
     "undecided": "rung 6: an interval straddles the margin; raise --paths",
@@ -91,6 +94,38 @@ def checks_table(title: str, checks: list[Check]) -> None:
     for outcome, remedy in RUNG_6_REMEDIES.items():
         if any(check.rung == 6 and check.outcome == outcome for check in checks):
             out.print(remedy)
+
+
+def audit_table(rows: list[Row]) -> None:
+    """Published statements against the derivation: a line for each part that differs, long formulas cut."""
+    from adasde.papers.page import readable
+
+    table = Table(caption="difference: printed - derived, by part; all of it with --format json or latex")
+    for name in ("paper", "statement", "number", "provenance", "verdict", "difference"):
+        table.add_column(name, overflow="fold")
+    colours = {"agrees": "green", "agrees to leading order": "cyan", "differs": "yellow"}
+    for before, row in zip([None, *rows], rows, strict=False):
+        first = before is None or before.paper != row.paper
+        if first and before is not None:
+            table.add_section()
+        texts = [f"{part}: {readable(gap)}" for part, gap in row.difference.items()]
+        table.add_row(
+            row.paper if first else "",
+            escape(row.statement),
+            escape(row.number),
+            row.provenance,
+            f"[{colours.get(row.verdict, 'white')}]{row.verdict}[/]",
+            "\n".join(escape(shortened(text)) for text in texts),
+        )
+    out = console()
+    out.print(table)
+    counts = {verdict: sum(row.verdict == verdict for row in rows) for verdict in {row.verdict: None for row in rows}}
+    out.print(f"{len(rows)} statements: " + ", ".join(f"{n} {verdict}" for verdict, n in counts.items()))
+
+
+def shortened(text: str) -> str:
+    """The text with an ellipsis in place of its end where it is long."""
+    return text if len(text) <= DIFFERENCE_SHOWN else text[: DIFFERENCE_SHOWN - 1] + "…"
 
 
 def verdict_tables(paper: str, results: list[Result]) -> None:

@@ -5,5 +5,10 @@ The SDE statements, restated in our own symbols. Rows tagged "reconstructed" wer
 
 from adasde.papers.compagnoni2025.claims import CITATION, CLAIMS
 from adasde.papers.compagnoni2025.experiments import EXPERIMENTS
+from adasde.papers.compagnoni2025.phases import STATEMENTS as PHASES
+from adasde.papers.compagnoni2025.signsgd import STATEMENTS as SIGNSGD
+from adasde.papers.compagnoni2025.stationary import STATEMENTS as STATIONARY
 
-__all__ = ["CITATION", "CLAIMS", "EXPERIMENTS"]
+STATEMENTS = (*SIGNSGD, *PHASES, *STATIONARY)
+
+__all__ = ["CITATION", "CLAIMS", "EXPERIMENTS", "STATEMENTS"]

@@ -6,8 +6,9 @@ import sympy as sp
 
 from adasde.derive.functions import student_t_sign
 from adasde.derive.law import Law
-from adasde.derive.model import SDE, Named
-from adasde.derive.noise import Gaussian
+from adasde.derive.model import SDE
+from adasde.derive.names import Named
+from adasde.derive.noise import Gaussian, StudentT
 from adasde.derive.notation import G, eps, eta, m, rho1, rho2, s, theta, v, x
 from adasde.papers.claim import (
     BIAS,
@@ -46,8 +47,14 @@ def sgd(law: Law) -> SDE:
 
 
 def signsgd(law: Law) -> SDE:
-    """dX = -mu dt + sqrt(eta) sqrt(1 - mu^2) dW, mu = erf(G/(sqrt 2 s)), or 2 Xi_nu(G/s) for Student-t noise."""
-    mean = sp.erf(G / (sp.sqrt(2) * s)) if isinstance(law, Gaussian) else student_t_sign(G / s, law.nu)
+    """dX = -mu dt + sqrt(eta) sqrt(1 - mu^2) dW, mu = erf(G/(sqrt 2 s)) for Gaussian noise, 2 Xi_nu(G/s) for Student-t
+    noise, 1 - 2 P(g < 0) in general."""
+    if isinstance(law, Gaussian):
+        mean = sp.erf(G / (sp.sqrt(2) * s))
+    elif isinstance(law, StudentT):
+        mean = student_t_sign(G / s, law.nu)
+    else:
+        mean = 1 - 2 * law.cdf(-G / s)
     noise = -ROOT_ETA * sp.sqrt(1 - mu**2)
     return _sde("signsgd", law, (x,), [-mu], [noise], ((mu, mean),), "confirmed", moments=0)
 

@@ -1,0 +1,122 @@
+"""A published statement about one optimizer, held against what the derivation gives, part by part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import sympy as sp
+from sympy.core.function import AppliedUndef
+
+from adasde.papers.claim import PROVENANCE
+
+VERDICTS = ("agrees", "agrees to leading order", "differs", "not checkable")
+Parts = Mapping[str, sp.Expr]
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One published statement.
+
+    paper       the key of its folder
+    name        what it is about, "SGD, order 2"
+    number      its number in the paper, or "" where the number was not confirmed
+    provenance  one of `PROVENANCE`
+    printed     the parts as printed: "drift of x", "covariance of x and m", ...
+    derived     computes the same parts; None where nothing here can check them
+    expected    the verdict on record
+    remark      the finding in words
+    small       as this symbol goes to 0, a difference that vanishes relative to its part is one of higher order
+    """
+
+    paper: str
+    name: str
+    number: str
+    provenance: str
+    printed: Parts
+    derived: Callable[[], Parts] | None
+    expected: str
+    remark: str = ""
+    small: sp.Symbol | None = None
+
+    def __post_init__(self) -> None:
+        if self.provenance not in PROVENANCE:
+            raise ValueError(f"{self.paper} {self.name}: provenance {self.provenance!r} is not in {PROVENANCE}")
+        if self.expected not in VERDICTS:
+            raise ValueError(f"{self.paper} {self.name}: verdict {self.expected!r} is not in {VERDICTS}")
+        if not self.printed:
+            raise ValueError(f"{self.paper} {self.name}: a statement needs at least one printed part")
+        if self.number and self.provenance != "confirmed":
+            raise ValueError(f"{self.paper} {self.name}: the number {self.number} is not confirmed")
+
+
+@dataclass(frozen=True)
+class Row:
+    """What came out of holding a statement against the derivation; ``difference`` is printed - derived, nonzero parts
+    only."""
+
+    paper: str
+    statement: str
+    number: str
+    provenance: str
+    verdict: str
+    difference: Parts
+    remark: str
+
+
+def row(statement: Statement) -> Row:
+    """Computes printed - derived part by part, and from it the verdict."""
+    found: Parts = {}
+    if statement.derived is None:
+        verdict = "not checkable"
+    else:
+        derived = statement.derived()
+        found = differences(statement, derived)
+        verdict = _verdict(found, derived, statement.small)
+    return Row(
+        statement.paper, statement.name, statement.number, statement.provenance, verdict, found, statement.remark
+    )
+
+
+def differences(statement: Statement, derived: Parts) -> Parts:
+    """printed - derived in factored form, by part, without the parts that agree."""
+    if set(derived) != set(statement.printed):
+        odd = sorted(set(derived) ^ set(statement.printed))
+        raise ValueError(f"{statement.paper} {statement.name}: printed or derived lacks {', '.join(odd)}")
+    found = {part: shortened(statement.printed[part] - derived[part]) for part in statement.printed}
+    return {part: gap for part, gap in found.items() if gap != 0}
+
+
+def shortened(expression: sp.Expr) -> sp.Expr:
+    """Factored, and 0 where it vanishes: `simplify` decides where factoring leaves something that is 0 at a point."""
+    expression = sp.factor(sp.expand(expression))
+    if expression == 0 or _nonzero_at_a_point(expression):
+        return expression
+    return sp.factor(sp.simplify(expression))
+
+
+def _nonzero_at_a_point(expression: sp.Expr) -> bool:
+    """Whether it has a value other than 0 where its symbols and unknown functions have unrelated values in (0, 1)."""
+    unknown = sorted(expression.atoms(sp.Derivative), key=_order) + sorted(expression.atoms(AppliedUndef), key=str)
+    for k, function in enumerate(unknown):
+        expression = expression.subs(function, sp.Symbol(f"unknown{k}", positive=True))
+    symbols = sorted(expression.free_symbols, key=str)
+    value = expression.subs({y: sp.sqrt(sp.prime(k + 5)) / 10 for k, y in enumerate(symbols)}).evalf(20)
+    return bool(value.is_number and value.is_finite and abs(value) > sp.Float("1e-12"))
+
+
+def _order(derivative: sp.Derivative) -> tuple[int, str]:
+    """Higher derivatives first: a lower one is part of them."""
+    return -derivative.derivative_count, str(derivative)
+
+
+def _verdict(found: Parts, derived: Parts, small: sp.Symbol | None) -> str:
+    if not found:
+        return "agrees"
+    higher = small is not None and all(_negligible(gap, derived[part], small) for part, gap in found.items())
+    return "agrees to leading order" if higher else "differs"
+
+
+def _negligible(gap: sp.Expr, part: sp.Expr, small: sp.Symbol) -> bool:
+    """Whether gap/part goes to 0 with ``small``."""
+    return bool(part != 0 and sp.limit(sp.simplify(gap / part), small, 0, "+") == 0)

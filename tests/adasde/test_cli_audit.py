@@ -1,0 +1,75 @@
+"""`adasde audit`: its table, its JSON and its LaTeX."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+
+import pytest
+from click.testing import CliRunner, Result
+from matplotlib.mathtext import MathTextParser
+from sympy.parsing.sympy_parser import parse_expr
+
+import adasde.papers
+from adasde.cli import main
+from adasde.papers.statement import VERDICTS
+
+FIELDS = {"paper", "statement", "number", "provenance", "verdict", "difference", "remark"}
+
+
+def run(line: str) -> Result:
+    return CliRunner().invoke(main, line.split())
+
+
+@pytest.mark.parametrize("paper", ["malladi2022", "callisti2025"])
+def test_json(paper: str) -> None:
+    """One object a statement, in order; every difference parses."""
+    result = run(f"audit {paper} --format json")
+    rows = json.loads(result.stdout)
+    assert result.exit_code == 0 and not result.stderr
+    assert [row["statement"] for row in rows] == [s.name for s in adasde.papers.statements(paper)]
+    for row in rows:
+        assert set(row) == FIELDS and row["paper"] == paper and row["verdict"] in VERDICTS
+        assert all(parse_expr(gap) != 0 for gap in row["difference"].values())
+
+
+@pytest.mark.parametrize("paper", ["malladi2022", "callisti2025"])
+def test_latex(paper: str) -> None:
+    """A whole document: every formula is valid for mathtext, every line of the table has its five cells, and the prose
+    no special character that is not escaped."""
+    text = run(f"audit {paper} --format latex").stdout
+    assert text.startswith(r"\documentclass") and text.rstrip().endswith(r"\end{document}")
+    assert text.count(r"\begin{") == text.count(r"\end{")
+    lines = text.split(r"\hline")[1].split(r"\end{longtable}")[0].strip().splitlines()
+    assert len(lines) >= len(adasde.papers.statements(paper))
+    for line in lines:
+        formulas = re.findall(r"\$(.*?)\$", line)
+        assert len(formulas) <= 1 and line.endswith(r" \\")
+        for formula in formulas:
+            MathTextParser("agg").parse(f"${formula}$")
+        plain = re.sub(r"\$.*?\$|\\[_%#&{}$~^]\{?\}?", "", line.removesuffix(r"\\"))
+        assert plain.count("&") == 4 and not re.search(r"[_^%#$~<>]", plain), line
+
+
+def test_table() -> None:
+    """A row for each statement, a line for each part that differs, and a last line that counts."""
+    result = run("audit malladi2022")
+    assert result.exit_code == 0
+    for word in ("provenance", "square-root scaling", "drift of v: -G**2*rho2", "differs", "agrees"):
+        assert word in result.stdout
+    assert re.search(r"^\d+ statements: .*\d+ agrees", result.stdout, re.MULTILINE)
+
+
+def test_a_surprise_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 1, and a line on stderr, where a verdict is not the one on record."""
+    first = adasde.papers.statements("malladi2022")[0]
+    wrong = (dataclasses.replace(first, expected="agrees"),)
+    monkeypatch.setattr(adasde.papers, "statements", lambda paper: wrong)
+    result = run("audit malladi2022")
+    assert result.exit_code == 1 and "not the one on record" in result.stderr
+
+
+def test_unknown_paper() -> None:
+    result = run("audit maladi2022")
+    assert result.exit_code == 2 and "did you mean 'malladi2022'" in result.output
