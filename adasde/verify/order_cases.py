@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import sympy as sp
@@ -13,12 +13,10 @@ from adasde.derive.expansion import derive
 from adasde.derive.model import SDE
 from adasde.derive.notation import eta, g, m, v, x
 from adasde.derive.optimizers import registry
-from adasde.derive.rule import Hyperparameter, UpdateRule, decay, stabiliser, update_rule
+from adasde.derive.rule import UpdateRule, decay, hyperparameter, stabiliser, update_rule
 from adasde.errors import UnknownName
 from adasde.verify import orders
 from adasde.verify.orders import Reproduction, WeakOrder
-
-OrderTwo = Callable[[UpdateRule], SDE]
 
 
 @update_rule(states=(x, m, v), nonnegative=(v,), dialect="paper", cite="kingma2015")
@@ -29,13 +27,10 @@ def adam_uncorrected(beta1=decay(1, 0.9), beta2=decay(2, 0.999), eps=stabiliser(
     return {x: x - eta * m_next / (sqrt(v_next) + eps), m: m_next, v: v_next}
 
 
-FRESH = Hyperparameter("fresh", sp.Symbol("w", positive=True), "1 - beta1 of Lion", "(0, 1]", 0.5, "betas")
-
-
 @update_rule(states=(x, m), dialect="paper", cite="chen2023")
-def lion(fresh=FRESH, beta2=decay(2, 0.99)):  # type: ignore[no-untyped-def]  # noqa: B008
-    """Lion without weight decay: the sign of a mixture with a fixed share of the fresh gradient."""
-    return {x: x - eta * sign((1 - fresh) * m + fresh * g), m: beta2 * m + (1 - beta2) * g}
+def lion(beta1=hyperparameter("beta1", 0.9, "[0, 1)"), beta2=decay(2, 0.99)):  # type: ignore[no-untyped-def]  # noqa: B008
+    """Lion without weight decay."""
+    return {x: x - eta * sign(beta1 * m + (1 - beta1) * g), m: beta2 * m + (1 - beta2) * g}
 
 
 @dataclass(frozen=True)
@@ -59,27 +54,22 @@ def cases() -> dict[str, Case]:
     }
 
 
-def derived_order_two(rule: UpdateRule) -> SDE:
-    """The order-2 model that the derivation gives."""
-    return derive(rule, order=2).sde
-
-
-def models(rule: UpdateRule, order_two: OrderTwo = derived_order_two) -> list[tuple[str, SDE]]:
+def models(rule: UpdateRule) -> list[tuple[str, SDE]]:
     """sde, order2 and every mutant of order2."""
-    corrected = order_two(rule)
+    corrected = derive(rule, order=2).sde
     return [("sde", derive(rule).sde), ("order2", corrected), *mutants(corrected)]
 
 
 def mutants(sde: SDE) -> list[tuple[str, SDE]]:
     """The model with one mistake each: a drift entry without its terms in eta, an entry of the noise reversed where a
     Brownian motion is shared (all its correlations through that motion flip), a Brownian motion left out."""
-    drift, diffusion = sde.full_drift, sde.full_diffusion
+    drift, diffusion = sde.drift, sde.diffusion
     found = []
     for i, state in enumerate(sde.states):
         if drift[i].has(eta):
-            found.append((f"order2, drift of {state} without eta", _with_drift(sde, i, _leading(drift[i]))))
+            found.append((f"order2, drift of {state} without eta", _with_drift(sde, i, drift[i].subs(eta, 0))))
     for j in range(diffusion.cols):
-        sharing = [i for i in range(diffusion.rows) if _leading(diffusion[i, j] / sp.sqrt(eta)) != 0]
+        sharing = [i for i in range(diffusion.rows) if (diffusion[i, j] / sp.sqrt(eta)).subs(eta, 0) != 0]
         for i in sharing[:-1]:
             name = f"order2, noise {j + 1} of {sde.states[i]} reversed"
             found.append((name, _with_diffusion(sde, {(i, j): -diffusion[i, j]})))
@@ -88,44 +78,39 @@ def mutants(sde: SDE) -> list[tuple[str, SDE]]:
     return found
 
 
-def _leading(entry: sp.Expr) -> sp.Expr:
-    value = entry.subs(eta, 0)
-    return sp.limit(entry, eta, 0) if value.has(sp.nan, sp.zoo, sp.oo) else value
-
-
 def _with_drift(sde: SDE, row: int, value: sp.Expr) -> SDE:
-    drift = sde.full_drift.as_mutable()
+    drift = sde.drift.as_mutable()
     drift[row] = value
     return dataclasses.replace(sde, drift=sp.ImmutableDenseMatrix(drift))
 
 
 def _with_diffusion(sde: SDE, entries: dict[tuple[int, int], sp.Expr]) -> SDE:
-    diffusion = sde.full_diffusion.as_mutable()
+    diffusion = sde.diffusion.as_mutable()
     for at, value in entries.items():
         diffusion[at] = value
     return dataclasses.replace(sde, diffusion=sp.ImmutableDenseMatrix(diffusion))
 
 
-def measure(name: str, order_two: OrderTwo = derived_order_two) -> list[WeakOrder]:
+def measure(name: str) -> list[WeakOrder]:
     """All models of a case. Raises `UnknownName`."""
     case = _case(name)
-    return orders.weak_orders(case.rule, models(case.rule, order_two))
+    return orders.weak_orders(case.rule, models(case.rule))
 
 
-def reproduce(name: str, order_two: OrderTwo = derived_order_two) -> list[Reproduction]:
+def reproduce(name: str) -> list[Reproduction]:
     """The committed slopes of a case against slopes measured now. Raises `UnknownName`."""
-    fresh = measure(name, order_two)
+    fresh = measure(name)
     return orders.compare(orders.table()[name], fresh)
 
 
-def rewrite(names: Sequence[str] | None = None, order_two: OrderTwo = derived_order_two) -> None:
+def rewrite(names: Sequence[str] | None = None) -> None:
     """Measures cases (by default all) and replaces the committed table; other cases stay as they are."""
     committed = orders.table()
 
     def measured() -> Iterable[tuple[str, str, Sequence[WeakOrder]]]:
         for name, case in cases().items():
             if names is None or name in names:
-                yield name, case.remark, measure(name, order_two)
+                yield name, case.remark, measure(name)
             elif name in committed:
                 yield name, case.remark, committed[name]
 

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
+from adasde.derive.law import NotDerivable
 from adasde.derive.model import SDE
-from adasde.derive.noise import NotDerivable
-from adasde.derive.notation import G, Hb, Z, beta1, beta2, eps, eta, g, k, m, rho1, rho2, s, t, theta, v, x
+from adasde.derive.notation import G, Hb, Z, beta1, beta2, eps, eta, g, k, m, rho1, rho2, s, sb, t, theta, v, x
 from adasde.derive.rule import UpdateRule
 from adasde.ensemble import Array
 
-sb = sp.Symbol("sb", real=True)
 POSITIVE_FROM = 0.05
 """Roots and logarithms of a nonnegative state y are taken at max(y, POSITIVE_FROM): the Gaussian noise of a model can
 carry y below zero. The optimizer of the default problem, y = 1 at rate 1.5, stays above (1 - 1.5 eta)^(1/eta) > 0.2

@@ -8,48 +8,23 @@ import sympy as sp
 
 from adasde import UnknownName
 from adasde.derive.expansion import derive
-from adasde.derive.expectation import expectation
-from adasde.derive.model import SDE
-from adasde.derive.noise import Gaussian, NotDerivable
-from adasde.derive.notation import G, Hb, Z, eta, g, k, rho1, s, t, x
+from adasde.derive.law import NotDerivable
+from adasde.derive.noise import Gaussian
+from adasde.derive.notation import eta, g, rho1, x
 from adasde.derive.rule import update_rule
 from adasde.verify import order_cases, orders, transfer
 from adasde.verify.order_cases import adam_uncorrected, cases, lion, mutants
 from adasde.verify.orders import WeakOrder, weak_orders
 from adasde.verify.polynomials import basis
-from adasde.verify.problem import Problem, coefficients, default_problem, evaluation, optimizer, sb
+from adasde.verify.problem import Problem, coefficients, default_problem, evaluation, optimizer
 
 PAIR = (1 / 32, 1 / 64)
 FASTER = ["sgd", "signsgd", "rmsprop", "lion"]
 
 
-@dataclasses.dataclass(frozen=True)
-class OrderTwo(SDE):
-    along: sp.Expr = sp.S.Zero
-
-
-def order_two(rule):
-    """b0 + eta b1 with b1 = E h1 - (db0/dt + (grad b0) b0)/2, and the covariance of one step, eta Cov h0."""
-    law, first = Gaussian(), derive(rule).sde
-    rates = {h.symbol: h for h in rule.hyperparameters if h.rate is not None}
-    powers = {b**k: sp.exp(-h.rate * t) * (1 - eta * h.rate * (1 + h.rate * t / 2)) for b, h in rates.items()}
-    decays = {b: h.scaled for b, h in rates.items()}
-    steps = [
-        (u - y).subs(powers).subs(decays).subs(g, G + s * Z) for u, y in zip(rule.update, rule.states, strict=True)
-    ]
-    b0 = [expectation(step.diff(eta).subs(eta, 0), law) for step in steps]
-    h1 = [expectation(step.diff(eta, 2).subs(eta, 0) / 2, law) for step in steps]
-    velocity = {**dict(zip(rule.states, b0, strict=True)), G: Hb, s: sb, t: sp.S.One}
-    drift = [b + eta * (h - sum(b.diff(y) * w for y, w in velocity.items()) / 2) for b, h in zip(b0, h1, strict=True)]
-    values = {field.name: getattr(first, field.name) for field in dataclasses.fields(SDE)}
-    changes = {"drift": sp.ImmutableDenseMatrix(drift), "diffusion": first.full_diffusion, "named": ()}
-    changes |= {"inputs": (G, s, Hb, sb), "weak_order": 2, "model": "order2", "along": b0[0]}
-    return OrderTwo(**{**values, **changes})
-
-
 def models(rule, *chosen):
     """sde, order2 and the chosen mutants."""
-    found = dict(order_cases.models(rule, order_two))
+    found = dict(order_cases.models(rule))
     return [(name, found[name]) for name in ("sde", "order2", *chosen)]
 
 
@@ -64,7 +39,7 @@ def test_derived_models_have_their_order(name):
 def test_every_mistake_in_rmsprops_model_costs_an_order():
     """Each mutant of the order-2 model falls well below 2 for some test function."""
     rule = cases()["rmsprop"].rule
-    found = weak_orders(rule, mutants(order_two(rule)), etas=PAIR)
+    found = weak_orders(rule, mutants(derive(rule, order=2).sde), etas=PAIR)
     assert len(found) == 5
     assert all(order.loses and min(order.slopes) < 1.5 for order in found), [(o.model, o.slopes) for o in found]
 
@@ -81,7 +56,7 @@ def test_adam_as_shipped_and_with_the_wrong_correlation():
 @pytest.mark.parametrize("name", list(cases()))
 def test_committed_slopes_are_reproduced(name):
     """Every slope of the table, measured afresh, to 0.01."""
-    assert all(row.agrees for row in order_cases.reproduce(name, order_two))
+    assert all(row.agrees for row in order_cases.reproduce(name))
 
 
 @pytest.mark.parametrize("name", list(cases()))
