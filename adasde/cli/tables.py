@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from adasde.papers.statement import Row
     from adasde.reproduce import Result
     from adasde.verify.check import Check
+    from adasde.verify.orders import Reproduction, WeakOrder
 
 COORDINATES_SHOWN = 3
 DIFFERENCE_SHOWN = 90
@@ -167,3 +168,25 @@ def _add_verdicts(table: Table, comparison: Comparison) -> None:
 def _with_interval(ensemble: Ensemble) -> str:
     low, high = ensemble.loss_interval(0.95)
     return f"{ensemble.loss_mean[-1]:.5g} ± {(high[-1] - low[-1]) / 2:.1g}"
+
+
+def orders_table(optimizer: str, found: list[WeakOrder], changed: list[Reproduction]) -> None:
+    """Slopes of each model for each test function, and the slopes that differ from the committed ones."""
+    from adasde.verify.order_cases import as_expected
+
+    etas = found[0].etas
+    title = f"{optimizer}: weak orders in eta, slopes from 1/{1 / etas[-2]:.0f} to 1/{1 / etas[-1]:.0f}"
+    table = Table(title=title, caption="error: the largest at the smaller eta; floor: the numerical error of these")
+    for name in ("model", "order", *(f"u = {u}" for u in found[0].functions), "error", "floor", "verdict"):
+        table.add_column(name)
+    for order in found:
+        verdict = "holds" if order.holds else "loses the order" if order.loses else "undecided"
+        colour = "green" if as_expected(order) else "red"
+        slopes = [f"{slope:.2f}" for slope in order.slopes]
+        error = max(abs(row[-1]) for row in order.errors)
+        cells = [order.model, str(order.expected), *slopes, f"{error:.0e}", f"{order.floor:.0e}"]
+        table.add_row(*cells, f"[{colour}]{verdict}[/]")
+    out = console()
+    out.print(table)
+    for row in changed:
+        out.print(f"{row.model}, u = {row.function}: committed {row.committed:.3f}, measured {row.measured:.3f}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -44,7 +45,7 @@ def _frozen(original: Setting, rate: float) -> Setting:
         values |= {"eps": FROZEN, "lr": rate * FROZEN}
     if "weight_decay" in values:
         values |= {"weight_decay": 0.4 / FROZEN}
-    noise = Noise(original.noise.law, (SCALE,), original.noise.nu)
+    noise = dataclasses.replace(original.noise, scale=(SCALE,))
     return setting(original.rule.name, original.sde.model, noise, values)
 
 
@@ -116,7 +117,7 @@ def _stationary_variance(original: Setting) -> Check:
 def _lattice_law(original: Setting) -> Check:
     """The optimizer's position after many steps against the exact stationary law: mean and variance as z-scores."""
     curvature, lr, steps = 1.0, 0.1, 800
-    noise = Noise(original.noise.law, (SCALE,), original.noise.nu)
+    noise = dataclasses.replace(original.noise, scale=(SCALE,))
     x, weight = sign_law.lattice_law(noise, SCALE, curvature, lr, first=0.05)
     ensemble = simulate(
         "signsgd",

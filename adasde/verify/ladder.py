@@ -15,7 +15,7 @@ from adasde.verify.moments import one_step
 from adasde.verify.refinement import refinement
 from adasde.verify.setting import setting
 
-RUNGS = {1: "published forms", 2: "one-step moments", 3: "kernels", 4: "closed forms", 6: "time step"}
+RUNGS = {1: "published forms", 2: "one-step moments", 3: "kernels", 4: "closed forms", 5: "weak orders", 6: "time step"}
 
 
 def verify(optimizer: str, model: str = "sde", *, noise: Noise | str, **arguments: Any) -> Iterator[Check]:

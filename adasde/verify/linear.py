@@ -12,7 +12,7 @@ import numpy as np
 import sympy as sp
 from scipy.linalg import solve_continuous_lyapunov, solve_discrete_lyapunov
 
-from adasde.derive.notation import G, Z, beta1, beta2, g, k, rho1, s, t, v, x
+from adasde.derive.notation import G, Hb, Z, beta1, beta2, g, k, rho1, s, sb, t, v, x
 from adasde.ensemble import Array
 from adasde.verify.setting import Setting
 
@@ -41,9 +41,10 @@ def linear(setting: Setting, curvature: float) -> Linear:
     """The linear dynamics of one coordinate with f = curvature x^2 / 2."""
     states = tuple(y for y in setting.rule.states if y != v)
     rows = [i for i, y in enumerate(setting.rule.states) if y != v]
-    gradient = {G: curvature * x}
+    gradient = {G: curvature * x, sb: 0}
+    along = {} if setting.sde.along is None else {Hb: curvature * setting.sde.expand_names(setting.sde.along)}
     updates = sp.Matrix([_freeze(setting.rule.update[i]).subs(g, G + s * Z).subs(gradient) for i in rows])
-    drift = sp.Matrix([_freeze(setting.sde.full_drift[i]).subs(gradient) for i in rows])
+    drift = sp.Matrix([_freeze(setting.sde.full_drift[i].subs(along)).subs(gradient) for i in rows])
     diffusion = sp.Matrix([[_freeze(e).subs(gradient) for e in setting.sde.full_diffusion.row(i)] for i in rows])
     numbers = {symbol: value for symbol, value in setting.numbers().items() if np.isfinite(value)}
     return Linear(

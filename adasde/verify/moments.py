@@ -9,15 +9,21 @@ import numpy as np
 import sympy as sp
 
 from adasde.derive.model import SDE
-from adasde.derive.notation import G, eps, m, s, t, v, x
+from adasde.derive.notation import G, Hb, eps, m, s, sb, t, v, x
 from adasde.ensemble import Array
 from adasde.verify.check import Check, check
 from adasde.verify.quadrature import RELIABLE
 from adasde.verify.quadrature import rule as quadrature
 from adasde.verify.setting import Setting
 
-POINT: dict[sp.Symbol, float] = {x: 0.8, m: 0.35, v: 1.3, G: 0.55, s: 0.9, t: 2.0}
+POINT: dict[sp.Symbol, float] = {x: 0.8, m: 0.35, v: 1.3, G: 0.55, s: 0.9, t: 2.0, Hb: -0.3, sb: 0.2}
 STEPS = (2.0**-9, 2.0**-10, 2.0**-11)
+LARGER_STEPS = (2.0**-5, 2.0**-6, 2.0**-7)
+"""For order two: at smaller ones an error O(eta^3) would drown in rounding."""
+BEND = (0.9, -0.4)
+"""f''(x) and f'''(x) at `POINT`."""
+SCALE_SLOPE = 0.3
+"""S'(x) at `POINT`."""
 GROWTH = 2**0.8
 """A gap that is O(eta^q) keeps gap/eta^q bounded; where the order is missed by one, it doubles at each halving of eta.
 Between these lies what is allowed from the larger steps to the smallest: a zero of the gap in between makes it 1.5."""
@@ -38,26 +44,27 @@ def one_step(setting: Setting) -> list[Check]:
     if setting.noise.law == "student-t" and setting.noise.nu - setting.sde.moments < RELIABLE:
         reason = f"the moment of order {setting.sde.moments} exists but hardly: quadrature is not reliable"
         return [Check(2, "one-step moments", "undecided", reason)]
+    steps = STEPS if setting.sde.weak_order == 1 else LARGER_STEPS
     laws = [_moment_gaps(setting, eta_value) for eta_value in STEPS]
     checks = []
     for part, name in enumerate(("mean", "covariance")):
         gaps = np.array([law[part] for law in laws])
         checks.append(_order_check(f"{name} of one step equals the model's up to O(eta)", gaps, 1, "relative gap"))
     names = [n for n, u in TESTS.items() if u.free_symbols <= set(setting.rule.states)]
-    errors = np.array([_local_weak_errors(setting, [TESTS[n] for n in names], eta_value) for eta_value in STEPS])
+    errors = np.array([_local_weak_errors(setting, [TESTS[n] for n in names], eta_value) for eta_value in steps])
     statement = f"local weak error of order {setting.sde.weak_order + 1} for u = {', '.join(names)}"
-    return [*checks, _order_check(statement, errors, setting.sde.weak_order + 1, "error")]
+    return [*checks, _order_check(statement, errors, setting.sde.weak_order + 1, "error", steps)]
 
 
-def _order_check(statement: str, gaps: Array, order: int, what: str) -> Check:
+def _order_check(statement: str, gaps: Array, order: int, what: str, steps: tuple[float, ...] = STEPS) -> Check:
     """Every column of gaps (steps, quantities) must vanish or stay O(eta^order)."""
     judged = gaps[:, gaps[-1] > EXACT]
-    size = f"{what} {gaps[-1].max():.1e} at eta = 1/{round(1 / STEPS[-1])}"
+    size = f"{what} {gaps[-1].max():.1e} at eta = 1/{round(1 / steps[-1])}"
     if judged.size == 0:
         return check(2, statement, True, f"{size}, exact")
-    scaled = judged / np.array(STEPS)[:, None] ** order
+    scaled = judged / np.array(steps)[:, None] ** order
     growth = (scaled[-1] / scaled[:-1].max(axis=0)).max()
-    slope = (np.log2(judged[0] / judged[-1]) / (len(STEPS) - 1)).min()
+    slope = (np.log2(judged[0] / judged[-1]) / (len(steps) - 1)).min()
     return check(2, statement, bool(growth <= GROWTH), f"{size}, least slope {slope:.2f} (expected {order})")
 
 
@@ -97,7 +104,7 @@ def after_one_step(setting: Setting, values: dict[str, float], z: Array) -> Arra
 
 
 def _moment_gaps(setting: Setting, eta_value: float) -> tuple[Array, Array]:
-    values = _values(setting, eta_value, rates_fixed=False)
+    values = _values(setting, eta_value, rates_fixed=setting.sde.weak_order == 2)
     z, w = quadrature(setting.noise, -POINT[G] / POINT[s], setting.sde.moments)
     start = np.array([POINT[y] for y in setting.rule.states])
     change = after_one_step(setting, values, z) - start[:, None]
@@ -122,8 +129,13 @@ def _local_weak_errors(setting: Setting, tests: list[sp.Expr], eta_value: float)
     values = _values(setting, eta_value, rates_fixed=True)
     z, w = quadrature(setting.noise, -POINT[G] / POINT[s], setting.sde.moments)
     after, states = after_one_step(setting, values, z), setting.rule.states
-    drift, covariance = model_moments(setting.sde, setting.numbers(**values))
     at = {y: POINT[y] for y in states}
+    if setting.sde.weak_order == 2:
+        return [
+            float(abs((sp.lambdify(states, u, "numpy")(*after) - float(u.subs(at))) @ w - expected))
+            for u, expected in zip(tests, expansion_of_order_two(setting, tests, values), strict=True)
+        ]
+    drift, covariance = model_moments(setting.sde, setting.numbers(**values))
     errors = []
     for u in tests:
         function: Callable[..., Any] = sp.lambdify(states, u, "numpy")
@@ -133,3 +145,31 @@ def _local_weak_errors(setting: Setting, tests: list[sp.Expr], eta_value: float)
         generator = drift @ first + (covariance * second).sum() / 2
         errors.append(float(abs(change @ w - eta_value * generator)))
     return errors
+
+
+def expansion_of_order_two(setting: Setting, tests: list[sp.Expr], values: dict[str, float]) -> list[float]:
+    """eta L u + (eta^2/2) L L u at `POINT`, with L = d_t + b.grad + a:grad^2/2, f' and S polynomials around it."""
+    sde, states, eta_value = setting.sde, setting.rule.states, values["lr"]
+    numbers = {symbol: sp.Float(value, 30) for symbol, value in setting.numbers(**values).items()}
+    distance = x - POINT[x]
+    gradient = POINT[G] + BEND[0] * distance + BEND[1] * distance**2 / 2
+    scale = POINT[s] + SCALE_SLOPE * distance
+    along = sde.expand_names(sde.along)
+    second = {Hb: sp.diff(gradient, x) * along, sb: SCALE_SLOPE * along}
+    drift, covariance = (
+        matrix.subs(second).subs({G: gradient, s: scale}).subs(numbers)
+        for matrix in (sde.full_drift, sde.full_covariance)
+    )
+    at = {y: POINT[y] for y in states} | {t: POINT[t]}
+
+    def generator(u: sp.Expr) -> sp.Expr:
+        first = sum(b * sp.diff(u, y) for b, y in zip(drift, states, strict=True))
+        pairs = [(i, j) for i in range(len(states)) for j in range(len(states))]
+        return sp.diff(u, t) + first + sum(covariance[i, j] * sp.diff(u, states[i], states[j]) for i, j in pairs) / 2
+
+    found = []
+    for u in tests:
+        once = generator(u)
+        twice = generator(once)
+        found.append(float((eta_value * once + eta_value**2 / 2 * twice).subs(at).evalf(20)))
+    return found
