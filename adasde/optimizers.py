@@ -35,7 +35,7 @@ def kernels(optimizer: str, law: str = "gaussian") -> ModuleType:
     if rules.is_file(optimizer):
         return cached_kernels(optimizer, law)
     if optimizer not in names():
-        raise UnknownName("optimizer", optimizer, names(), "a rule of your own is spelled ./file.py:name")
+        raise UnknownName("optimizer", optimizer, names())
     if law not in CHECKED_IN:
         return cached_kernels(optimizer, law)
     return importlib.import_module(f"adasde.kernels.cpu.{optimizer}")

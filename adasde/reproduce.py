@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from adasde import optimizers
 from adasde.comparison import Comparison, compare
 from adasde.ensemble import Ensemble
 from adasde.errors import UnknownName
@@ -78,6 +79,7 @@ def reproduce(
             arguments: dict[str, Any] = {**hyperparameters, **(experiment.quick if quick else experiment.full)}
             comparison = compare(
                 optimizer,
+                [model for model in optimizers.models(optimizer) if model not in ("algorithm", "order2")],
                 substeps=experiment.substeps,
                 loss=loss,
                 noise=experiment.noise,

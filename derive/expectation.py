@@ -38,7 +38,8 @@ def mean(noise: sp.Expr, law: Law) -> sp.Expr:
     factors = sp.Mul.make_args(noise)
     kinks = [f for f in factors if isinstance(f, sp.sign | sp.DiracDelta)]
     rest = sp.Mul(*(f for f in factors if f not in kinks))
-    if len(kinks) > 1 or not rest.is_polynomial(Z) or not all(f.args[0].is_polynomial(Z) for f in kinks):
+    exact = all(f.args[0].is_polynomial(Z) and sp.degree(f.args[0], Z) == 1 for f in kinks)
+    if len(kinks) > 1 or not rest.is_polynomial(Z) or not exact:
         return law.mean(noise, Z)
     power = int(sp.degree(rest, Z)) if rest.has(Z) else 0
     if not kinks:

@@ -46,7 +46,7 @@ def _frozen(original: Setting, rate: float) -> Setting:
     if "weight_decay" in values:
         values |= {"weight_decay": 0.4 / FROZEN}
     noise = dataclasses.replace(original.noise, scale=(SCALE,))
-    return setting(original.rule.name, original.sde.model, noise, values)
+    return setting(original.optimizer, original.sde.model, noise, values)
 
 
 def _noise_variance(noise: Noise) -> float:
@@ -59,7 +59,7 @@ def _linear_ensemble(frozen: Setting, model: str, substeps: int) -> Check:
     saves = (20, steps)
     values: dict[str, Any] = frozen.values
     ensemble = simulate(
-        frozen.rule.name,
+        frozen.optimizer,
         model,
         loss="quadratic:" + ",".join(map(str, CURVATURES)),
         noise=frozen.noise,

@@ -128,7 +128,7 @@ def _zero_noise_is_the_ode(setting: Setting) -> Check:
 
 def _driver_is_the_recursion(setting: Setting) -> Check:
     """The driver's paths equal the steps applied by hand to the same draws, handover and bridge included."""
-    name, steps = setting.rule.name, 24
+    name, steps = setting.optimizer, 24
     run = plan(
         name,
         setting.sde.model,

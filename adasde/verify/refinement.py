@@ -14,7 +14,7 @@ OUTCOMES = {"agrees": "holds", "undecided": "undecided", "differs": "fails", "di
 
 def refinement(setting: Setting, arguments: dict[str, Any]) -> list[Check]:
     """Final mean loss of the model and of the optimizer on common noise; agreement must not depend on dt."""
-    return checks(compare(setting.rule.name, [setting.sde.model], substeps=SUBSTEPS, **arguments))
+    return checks(compare(setting.optimizer, [setting.sde.model], substeps=SUBSTEPS, **arguments))
 
 
 def checks(comparison: Comparison) -> list[Check]:

@@ -22,8 +22,9 @@ from adasde.rules import rule_of
 
 @dataclass(frozen=True, eq=False)
 class Setting:
-    """The rule, the model's SDE with nu as a symbol, its kernels, and the run's numbers."""
+    """The optimizer as it was spelled, its rule, the model's SDE, its kernels, and the run's numbers."""
 
+    optimizer: str
     rule: UpdateRule
     sde: SDE
     module: ModuleType
@@ -66,4 +67,4 @@ def setting(optimizer: str, model: str, noise: Noise, values: dict[str, float]) 
     derived = model in orders
     sde = derive(rule, law, orders[model]).sde if derived else papers()[model][optimizer].equations(law)
     noise.require_moment(sde.moments, f"{optimizer}, model {model}")
-    return Setting(rule, sde, module, noise, values)
+    return Setting(optimizer, rule, sde, module, noise, values)

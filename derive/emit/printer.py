@@ -30,6 +30,12 @@ class KernelPrinter(PythonCodePrinter):
     def _print_student_t_sign(self, expr: student_t_sign) -> str:
         return f"student_t_sign({', '.join(self._print(argument) for argument in expr.args)})"
 
+    def _print_Pow(self, expr: sp.Pow, rational: bool = False) -> str:
+        """x**(-n) as 1/x**n: numba turns a negative power into a loop, which does not vectorise."""
+        if expr.exp.is_Integer and expr.exp < -1:
+            return f"(1/{self._print(sp.Pow(expr.base, -expr.exp))})"
+        return str(super()._print_Pow(expr, rational=rational))
+
     def _print_Min(self, expr: sp.Expr) -> str:
         return f"min({', '.join(self._print(argument) for argument in sorted(expr.args, key=sp.count_ops))})"
 

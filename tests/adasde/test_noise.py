@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 import adasde
-from adasde.errors import InvalidParameter, MissingData, NoModel, UnknownName
+from adasde.errors import InvalidParameter, MissingData, UnknownName
 from adasde.laws import LAWS
 from adasde.noise import Noise, parse_noise
-from adasde.optimizers import kernels
 from adasde.spelling import FORMS
 
 SIGMA = np.array([[2.0, 0.5], [0.5, 1.0]])
@@ -226,13 +225,3 @@ def test_numbers_that_do_not_belong():
         adasde.mixture([1, 1], [0], [1], 1)
     with pytest.raises(UnknownName, match="did you mean 'laplace'"):
         Noise("laplacian", (1.0,))
-
-
-def test_a_model_that_does_not_know_the_law(monkeypatch):
-    """Refused with the laws that it knows, while the optimizer itself runs under any law."""
-    models = kernels("sgd").MODELS
-    monkeypatch.setitem(models, "sde", {law: models["sde"][law] for law in ("gaussian", "student-t")})
-    options = {"loss": "quadratic:1", "noise": "laplace:1", "steps": 2, "paths": 4}
-    with pytest.raises(NoModel, match=r"noise law = laplace is outside \{gaussian, student-t\}: .*--model algorithm"):
-        adasde.simulate("sgd", "sde", **options)
-    assert adasde.simulate("sgd", "algorithm", **options).complete
