@@ -55,15 +55,26 @@ class Hyperparameter:
 LEARNING_RATE = Hyperparameter("lr", eta, "learning rate", "(0, inf)", 1e-3, "lr", ("eta",))
 
 
-def decay(moment: int, default: float, torch: str = "betas") -> Hyperparameter:
+def decay(moment: int, default: float, torch: str = "betas", large: bool | None = None) -> Hyperparameter:
     """The decay beta_i = 1 - eta rho_i of the first or second moment.
 
-    Only rho1 may be large: beta1 = 0.9 means 1 - beta1 = 0.1, which no expansion in eta should call small.
+    Unless ``large`` says otherwise, rho1 may be large and rho2 not: beta1 = 0.9 means 1 - beta1 = 0.1, which no
+    expansion in eta should call small.
     """
     symbol, rate = ((notation.beta1, rho1), (notation.beta2, rho2))[moment - 1]
     aliases = ("beta", "alpha") if torch == "alpha" else ()
     meaning = notation.MEANINGS[symbol].meaning
-    return Hyperparameter(f"beta{moment}", symbol, meaning, "[0, 1)", default, torch, aliases, rate, large=moment == 1)
+    return Hyperparameter(
+        f"beta{moment}",
+        symbol,
+        meaning,
+        "[0, 1)",
+        default,
+        torch,
+        aliases,
+        rate,
+        moment == 1 if large is None else large,
+    )
 
 
 def stabiliser(default: float = 1e-8) -> Hyperparameter:

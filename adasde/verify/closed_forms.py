@@ -41,6 +41,9 @@ def closed_forms(setting: Setting) -> list[Check]:
 def _frozen(original: Setting, rate: float) -> Setting:
     """The setting with eps far above sqrt(v), and the learning rate and the decay in units of it."""
     values = original.values | {"lr": rate}
+    for h in original.rule.hyperparameters:
+        if h.rate is not None and not h.large:
+            values[h.name] = 1 - rate * (1 - original.values[h.name]) / original.values["lr"]
     if "eps" in values:
         values |= {"eps": FROZEN, "lr": rate * FROZEN}
     if "weight_decay" in values:

@@ -9,7 +9,7 @@ import numpy as np
 import sympy as sp
 
 from adasde.derive.model import SDE
-from adasde.derive.notation import G, Hb, eps, m, s, sb, t, v, x
+from adasde.derive.notation import G, Hb, Z, eps, g, m, s, sb, t, v, x
 from adasde.ensemble import Array
 from adasde.verify.check import Check, check
 from adasde.verify.quadrature import RELIABLE
@@ -80,6 +80,17 @@ def _values(setting: Setting, eta_value: float, rates_fixed: bool) -> dict[str, 
     return setting.values | changed
 
 
+def kink(setting: Setting, values: dict[str, float]) -> float:
+    """The draw at which the rule's sign flips at `POINT`; where it has none, the draw at which g = 0."""
+    numbers = POINT | setting.numbers(**values)
+    signs = {e.args[0] for update in setting.rule.update for e in update.atoms(sp.sign, sp.Abs)}
+    for argument in signs:
+        line = sp.Poly(argument.subs(g, POINT[G] + POINT[s] * Z).subs(numbers), Z)
+        if line.degree() == 1:
+            return float(-line.nth(0) / line.nth(1))
+    return -POINT[G] / POINT[s]
+
+
 def after_one_step(setting: Setting, values: dict[str, float], z: Array) -> Array:
     """States (n, nodes) after one step of the generated optimizer with draws z, from `POINT` at t = 2."""
     n, nodes = len(setting.rule.states), len(z)
@@ -105,7 +116,7 @@ def after_one_step(setting: Setting, values: dict[str, float], z: Array) -> Arra
 
 def _moment_gaps(setting: Setting, eta_value: float) -> tuple[Array, Array]:
     values = _values(setting, eta_value, rates_fixed=setting.sde.weak_order == 2)
-    z, w = quadrature(setting.noise, -POINT[G] / POINT[s], setting.sde.moments)
+    z, w = quadrature(setting.noise, kink(setting, values), setting.sde.moments)
     start = np.array([POINT[y] for y in setting.rule.states])
     change = after_one_step(setting, values, z) - start[:, None]
     mean = change @ w
@@ -113,7 +124,8 @@ def _moment_gaps(setting: Setting, eta_value: float) -> tuple[Array, Array]:
     drift, covariance = model_moments(setting.sde, setting.numbers(**values))
     gap_mean = np.abs(mean / eta_value - drift) / (1e-3 + np.abs(drift))
     exact = (centred * w) @ centred.T / eta_value
-    size = np.sqrt(np.outer(np.diag(exact), np.diag(exact)))
+    own = np.where(np.diag(covariance) > 0, np.sqrt(np.diag(exact)), 1.0)
+    size = np.outer(own, own)
     return gap_mean, (np.abs(exact - covariance) / size).ravel()
 
 
@@ -127,7 +139,7 @@ def model_moments(sde: SDE, numbers: dict[sp.Symbol, float]) -> tuple[Array, Arr
 def _local_weak_errors(setting: Setting, tests: list[sp.Expr], eta_value: float) -> list[float]:
     """|E u(y') - u - eta L u| for each u, with L the model's generator; rates fixed as eta falls."""
     values = _values(setting, eta_value, rates_fixed=True)
-    z, w = quadrature(setting.noise, -POINT[G] / POINT[s], setting.sde.moments)
+    z, w = quadrature(setting.noise, kink(setting, values), setting.sde.moments)
     after, states = after_one_step(setting, values, z), setting.rule.states
     at = {y: POINT[y] for y in states}
     if setting.sde.weak_order == 2:
