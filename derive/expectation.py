@@ -102,11 +102,10 @@ def _absolute(inner: sp.Expr) -> sp.Expr:
         return inner * sp.sign(inner)
     sign = signs[0]
     u = sign.args[0]
-    c = sp.expand(inner.coeff(sign, 0) / sp.cancel(inner.coeff(sign, 1) / u)) if len(signs) == 1 else None
-    scale = sp.cancel(inner.coeff(sign, 1) / u) if len(signs) == 1 else None
-    if c is None or scale.has(Z) or c.has(Z) or not ((-c).is_nonnegative and scale.is_number):
+    scale = sp.cancel(inner.coeff(sign, 1) / u)
+    c = sp.expand(-inner.coeff(sign, 0) / scale)
+    if len(signs) > 1 or scale.has(Z) or c.has(Z) or not (c.is_nonnegative and scale.is_number):
         raise NotDerivable(f"|{inner}| is a nested absolute value that is not supported")
-    c = -c
     parts = [w * sp.sign(w) for w in (u - c, u + c)]
     return sp.Abs(scale) * (sum(parts) - u * sign - c)
 

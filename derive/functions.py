@@ -98,7 +98,7 @@ class laplace_sign(sp.Function):
         return self.closed_form().evalf(int(prec * 0.30103) + 1)
 
     def _latex(self, printer: Any, exp: str | None = None) -> str:
-        return _mean_sign_latex(printer, *self.args, exp)
+        return _mean_sign_latex(printer, self.args[0], self.args[1], exp)
 
 
 class empirical_sign(sp.Function):
@@ -112,7 +112,7 @@ class empirical_sign(sp.Function):
         raise NotDerivable("the mean sign under empirical noise is a step function: it has no derivative")
 
     def _latex(self, printer: Any, exp: str | None = None) -> str:
-        return _mean_sign_latex(printer, *self.args, exp)
+        return _mean_sign_latex(printer, self.args[0], self.args[1], exp)
 
 
 def _mean_sign_latex(printer: Any, c: sp.Expr, n: sp.Expr, exp: str | None) -> str:
@@ -141,7 +141,7 @@ class Expectation(sp.Function):
 
     @property
     def free_symbols(self) -> set[sp.Symbol]:
-        return super().free_symbols - {zeta}
+        return {symbol for symbol in super().free_symbols if symbol != zeta}
 
     def _eval_derivative(self, symbol: sp.Symbol) -> sp.Expr:
         integrand, density = self.args

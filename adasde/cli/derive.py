@@ -69,7 +69,8 @@ def _print_obstructions(rule: UpdateRule, noise: str, state_dependent: bool, for
         click.echo((as_text if form == "text" else as_latex)(obstruction_page(rule, found)))
 
 
-def _kinks():  # type: ignore[no-untyped-def]
+def _kinks() -> tuple[type, ...]:
+    """Functions of g whose mean needs a law."""
     import sympy as sp
 
     return sp.sign, sp.Abs, sp.Min, sp.Max, sp.tanh, sp.exp

@@ -199,4 +199,4 @@ def _models(sdes: list[SDE], refused: dict[str, str]) -> str:
         entries = ", ".join(f'"{sde.law.name}": {function_name(sde)}' for sde in members)
         lines.append(f'    "{model}": {{{entries}}},')
     reasons = [f"    {model!r}: {reason!r}," for model, reason in refused.items() if model not in grouped]
-    return "\n".join([*lines, "}", "REFUSED = {", *reasons, "}"])
+    return "\n".join([*lines, "}", "REFUSED: dict[str, str] = {", *reasons, "}"])
