@@ -154,6 +154,8 @@ def as_data(sde: SDE) -> dict[str, Any]:
     drift, diffusion, covariance = sde.full_drift, sde.full_diffusion, sde.full_covariance
     free = drift.free_symbols | diffusion.free_symbols | {*sde.states, *sde.inputs}
     known = [notation.MEANINGS[symbol] for symbol in notation.MEANINGS if symbol in free]
+    numbers = [q for q in sde.law.parameters if q in free and q not in notation.MEANINGS]
+    known += [notation.Meaning(str(q), f"number of the {sde.law.name} noise law", "1") for q in numbers]
     return {
         "optimizer": sde.optimizer,
         "model": sde.model,
