@@ -124,7 +124,7 @@ def _moment_gaps(setting: Setting, eta_value: float) -> tuple[Array, Array]:
     drift, covariance = model_moments(setting.sde, setting.numbers(**values))
     gap_mean = np.abs(mean / eta_value - drift) / (1e-3 + np.abs(drift))
     exact = (centred * w) @ centred.T / eta_value
-    # A state that the model leaves without noise may have none of its leading order, O(eta) in variance per unit of time.
+    # A state that the model leaves without noise may have none of the leading order, variance O(eta) per unit of time.
     own = np.sqrt(np.where(np.diag(covariance) > 0, np.diag(exact), eta_value))
     size = np.outer(own, own)
     return gap_mean, (np.abs(exact - covariance) / size).ravel()
