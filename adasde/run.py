@@ -25,6 +25,42 @@ FULL_COVARIANCE_UP_TO = 64
 """Dimension up to which the full covariance of x is kept, rather than its diagonal."""
 
 
+PRECISIONS = ("mix", "double")
+INCREMENTS = ("gaussian", "rademacher")
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """How a run computes: what its draws are, and how it rounds.
+
+    noise_precision  ``mix``: normals in float32, which end at |z| = 6.77, for a state in float64; ``double``: both in
+                     float64, |z| up to 8.57, for studies of tails; the draws are other ones
+    increments       Brownian increments of an SDE: ``gaussian``, or ``rademacher`` (+-1), as good for weak order one
+    fast             products and sums may contract to fused multiply-adds: the last digits then depend on the CPU
+    """
+
+    noise_precision: str = "mix"
+    increments: str = "gaussian"
+    fast: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value, known in (
+            ("noise_precision", self.noise_precision, PRECISIONS),
+            ("increments", self.increments, INCREMENTS),
+        ):
+            if value not in known:
+                raise UnknownName(name, value, known)
+
+    def compiled(self, function: Any) -> Any:
+        """A compiled function in this arithmetic."""
+        from adasde.kernels.contraction import contracted
+
+        return contracted(function) if self.fast else function
+
+
+DEFAULT_ARITHMETIC = Arithmetic()
+
+
 @dataclass(frozen=True, eq=False)
 class Run:
     """A checked simulation, ready to run leaf by leaf."""
@@ -49,13 +85,14 @@ class Run:
     seed: int
     saves: NDArray[np.int64]
     initial: Array
+    arithmetic: Arithmetic
 
     @property
     def lanes(self) -> int:
         """Paths per block: states, gradient, scale and draws of a block stay within the second-level cache."""
         states, dimension = self.initial.shape
         fitting = 131072 // (8 * dimension * (states + 4))
-        return int(min(512, max(8, fitting // 8 * 8)))
+        return int(min(512, max(self.loss.lanes, fitting // 8 * 8)))
 
     @property
     def leaf(self) -> int:
@@ -97,7 +134,7 @@ class Run:
         s = np.repeat(self.noise.scales(d)[:, None], lanes, axis=1)
         xs, losses = np.empty((len(self.saves), d, lanes)), np.empty((len(self.saves), lanes))
         from_data = self.noise.scale is None
-        driver.run_block(
+        functions = (
             self.algorithm,
             self.model,
             self.along,
@@ -105,6 +142,9 @@ class Run:
             self.loss.hessian_vector or driver.no_hessian,
             self.loss.noise_scale if from_data else driver.constant_scale,
             self.loss.value,
+        )
+        self.arithmetic.compiled(driver.run_block)(
+            *map(self.arithmetic.compiled, functions),
             self.loss.data,
             self.p,
             1 / math.sqrt(self.noise.batch) if from_data else 0.0,
@@ -126,7 +166,9 @@ class Run:
         from adasde.kernels.laws import LAW_CODES
 
         law = LAW_CODES[self.noise.law]
-        return (self.handover, self.steps, self.substeps, self.noises, self.order, law, self.seed)
+        double, signs = self.arithmetic.noise_precision == "double", self.arithmetic.increments == "rademacher"
+        problem = (self.handover, self.steps, self.substeps, self.noises, self.order, law, self.seed)
+        return (*problem, int(double), int(signs))
 
     def moments(self, number: int) -> Moments:
         """Runs leaf ``number`` and returns its moments."""
@@ -151,6 +193,7 @@ def plan(
     x0: ArrayLike | None,
     init: Mapping[str, float] | None,
     hyperparameters: Mapping[str, float],
+    arithmetic: Arithmetic = DEFAULT_ARITHMETIC,
 ) -> Run:
     """Checks everything and returns the simulation ready to run; the arguments are those of `simulate`."""
     noise = parse_noise(noise) if isinstance(noise, str) else noise
@@ -186,6 +229,7 @@ def plan(
         seed=whole("seed", seed, "[0, 2^63)", "give a whole number", 0, 2**63),
         saves=_saves(save, steps),
         initial=_initial(module.STATES, loss, x0, init or {}),
+        arithmetic=arithmetic,
     )
 
 

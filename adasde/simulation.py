@@ -13,7 +13,7 @@ from adasde.domain import counted
 from adasde.ensemble import Ensemble, merge_tree
 from adasde.losses.base import Loss
 from adasde.noise import Noise
-from adasde.run import Run, plan
+from adasde.run import Arithmetic, Run, plan
 
 Leaf = TypeVar("Leaf")
 Progress = Callable[[int, int], None]
@@ -36,6 +36,9 @@ def simulate(
     threads: int | None = None,
     chunk: int = 1,
     progress: Progress | None = None,
+    noise_precision: str = "mix",
+    increments: str = "gaussian",
+    fast: bool = False,
     **hyperparameters: float,
 ) -> Ensemble:
     """Simulates ``paths`` independent paths for ``steps`` optimizer steps and returns their moments.
@@ -49,12 +52,16 @@ def simulate(
     threads   worker threads (all processors by default); the result is the same bytes whatever the number, and
               whatever ``chunk``, the leaves of paths handed to a worker at a time
     progress  called as progress(paths done, paths)
+    noise_precision, increments, fast   how it computes, see `adasde.run.Arithmetic`
 
     Hyperparameters go by their names (``lr``, ``beta1``, ``weight_decay``, ...). The optimizer and an SDE with
     substeps=1 share their draws. Raises `InvalidParameter` and its kin for anything outside its domain; a path that
     blows up is counted in ``diverged`` and averaged nowhere. An interrupt returns the moments of what is finished.
     """
-    run = plan(optimizer, model, loss, noise, steps, paths, seed, substeps, start, save, x0, init, hyperparameters)
+    arithmetic = Arithmetic(noise_precision, increments, fast)
+    run = plan(
+        optimizer, model, loss, noise, steps, paths, seed, substeps, start, save, x0, init, hyperparameters, arithmetic
+    )
     done = report_paths(run, progress)
     leaves, complete = run_leaves(run.moments, run.leaves, worker_threads(threads), counted("chunk", chunk), done)
     return run.ensemble(merge_tree(leaves), complete)

@@ -5,7 +5,7 @@ paths; it is worked through in blocks of lanes that stay in the cache, and ends 
 Path j draws the same numbers whatever leaf, block or thread it lands in.
 """
 
-# helpers 068a5db1c3ae: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 6554f8d340e1: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
@@ -15,8 +15,8 @@ from numba import float64, int64, njit, types
 
 from adasde.kernels.correlated import correlate
 from adasde.kernels.draws import PLAN
-from adasde.kernels.draws import fill_bridge as fill_bridge
 from adasde.kernels.draws import fill_noise as fill_noise
+from adasde.kernels.draws import fill_substeps as fill_substeps
 from adasde.kernels.lanes import (
     FIELD,
     HESSIAN_VECTOR,
@@ -162,7 +162,7 @@ def run_block(
     degrees (1 + m,) and factors (1 + m, d, d) correlate the coordinates of the optimizer's Z and of the model's m
     motions, see `correlated.correlate`; where factors is empty they are independent.
     """
-    start, steps, substeps, noises, order, _law, seed = plan
+    start, steps, substeps, noises, order = plan[:5]
     _, d, lanes = state.shape
     per_chunk = _steps_per_chunk(d)
     noise_algorithm = np.empty((per_chunk, d, lanes))
@@ -196,7 +196,7 @@ def run_block(
             fill_noise(noise_model, d, k // per_chunk, first_path, False, plan, law_data)
         coarse = noise_model[place * noises : (place + 1) * noises]
         if substeps > 1:
-            fill_bridge(fine, coarse, k, first_path, seed)
+            fill_substeps(fine, coarse, k, first_path, plan)
         for part in range(substeps):
             _fields(gradient, scale, state[0], g, s, data, scale_factor)
             draws = coarse if substeps == 1 else fine[part * noises : (part + 1) * noises]

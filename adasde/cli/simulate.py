@@ -21,6 +21,21 @@ FIGURES = (".pdf", ".png", ".svg")
 @run_options
 @click.option("--save", default=11, show_default=True, help="Number of saved times, the first and last included.")
 @click.option("--substeps", default=1, show_default=True, help="SDE steps per optimizer step: dt = lr / substeps.")
+@click.option(
+    "--noise-precision",
+    type=click.Choice(["mix", "double"]),
+    default="mix",
+    show_default=True,
+    help="float32 draws for a float64 state, or float64 draws for studies of tails.",
+)
+@click.option(
+    "--increments",
+    type=click.Choice(["gaussian", "rademacher"]),
+    default="gaussian",
+    show_default=True,
+    help="Brownian increments of an SDE; rademacher (+-1) has the same weak order one.",
+)
+@click.option("--fast", is_flag=True, help="Fused multiply-adds: faster, but the last digits depend on the CPU.")
 @click.option("--device", type=click.Choice(["cpu"]), default="cpu", show_default=True)
 @click.option(
     "--plot",
@@ -35,6 +50,9 @@ def command(
     substeps: int,
     device: str,
     plot: str | None,
+    noise_precision: str,
+    increments: str,
+    fast: bool,
     **options: Any,
 ) -> None:
     """Simulate an ensemble of OPTIMIZER (model `algorithm`) or of one of its SDE models.
@@ -44,7 +62,8 @@ def command(
     from adasde.cli.progress import progress
     from adasde.simulation import simulate
 
-    arguments = run_arguments(options) | {"save": save}
+    arguments = run_arguments(options) | {"save": save, "noise_precision": noise_precision}
+    arguments |= {"increments": increments, "fast": fast}
     if plot is not None:
         _check_plot(Path(plot))
     with progress(f"{optimizer} {model}") as report:

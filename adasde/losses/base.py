@@ -26,6 +26,7 @@ class Loss:
                     that are means over data
     minimum         the least value of f, or a lower bound: what an excess loss is measured from; -inf where there
                     is none
+    lanes           the least number of paths to a block; more than 8 where a gradient pays off on many only
     """
 
     name: str
@@ -37,3 +38,4 @@ class Loss:
     hessian_vector: Any
     noise_scale: Any = None
     minimum: float = 0.0
+    lanes: int = 8

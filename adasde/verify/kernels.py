@@ -166,7 +166,7 @@ def _by_hand(setting: Setting, run: Run, lanes: int) -> Iterator[Array]:
             draws = optimizer[i : i + 1]
             setting.algorithm(state, curvature * state[0], scale, bend, draws, run.p, i + 1, lr * i, lr)
         else:
-            driver.fill_bridge(fine, model[i * run.noises : (i + 1) * run.noises], i, 0, run.seed)
+            driver.fill_substeps(fine, model[i * run.noises : (i + 1) * run.noises], i, 0, run.plan)
             for part in range(parts):
                 bend = _bend(setting, state, curvature, scale, run.p, i + 1, lr * i + dt * part)
                 draws = fine[part * run.noises : (part + 1) * run.noises]

@@ -24,8 +24,8 @@ from adasde.simulation import simulate
 Array = NDArray[np.float64]
 
 FALSE_ALARM = 1e-4
-NOBODY = (0, 9, 1, 2, 1, laws.GAUSSIAN, 7)
-"""A plan: start, steps, substeps, draws per coordinate, law, seed."""
+NOBODY = (0, 9, 1, 2, 1, laws.GAUSSIAN, 7, 0, 0)
+"""A plan, see `kernels.draws.PLAN`."""
 
 
 # One's own loss
@@ -168,9 +168,10 @@ def test_chunks_are_whole_generator_blocks(d: int) -> None:
 
 @pytest.mark.parametrize("law", [laws.GAUSSIAN, laws.STUDENT_T])
 @pytest.mark.parametrize("algorithm", [True, False])
-def test_draws_do_not_depend_on_the_blocks(law: int, algorithm: bool) -> None:
+@pytest.mark.parametrize("double", [0, 1])
+def test_draws_do_not_depend_on_the_blocks(law: int, algorithm: bool, double: int) -> None:
     """Two chunks of four steps are one of eight; lanes 3 to 7 are a block of five lanes that starts there."""
-    plan = (*NOBODY[:5], law, 7)
+    plan = (*NOBODY[:5], law, 7, double, 0)
     layers = 1 if algorithm else 2
     whole, halves = np.empty((8 * layers, 3, 16)), np.empty((2, 4 * layers, 3, 16))
     driver.fill_noise(whole, 3, 0, 100, algorithm, plan, np.array([5.0]))
@@ -182,10 +183,11 @@ def test_draws_do_not_depend_on_the_blocks(law: int, algorithm: bool) -> None:
     np.testing.assert_array_equal(part, whole[:, :, 3:8])
 
 
-def test_the_algorithms_draws_are_the_models_first() -> None:
+@pytest.mark.parametrize("double", [0, 1])
+def test_the_algorithms_draws_are_the_models_first(double: int) -> None:
     """Gaussian: the optimizer's Z is the first Brownian increment. Student-t: it has its sign, and its order."""
     for law in (laws.GAUSSIAN, laws.STUDENT_T):
-        plan = (*NOBODY[:5], law, 7)
+        plan = (*NOBODY[:5], law, 7, double, 0)
         own, model = np.empty((8, 3, 500)), np.empty((16, 3, 500))
         driver.fill_noise(own, 3, 0, 0, True, plan, np.array([3.0]))
         driver.fill_noise(model, 3, 0, 0, False, plan, np.array([3.0]))
@@ -209,15 +211,16 @@ def standard_normal_p_value(z: Array) -> float:
     return float(stats.chi2.sf(n * (z.mean(axis=1) ** 2).sum() + ratio, p + p * (p + 1) // 2))
 
 
-def test_all_draws_of_a_run_are_independent() -> None:
+@pytest.mark.parametrize("double", [0, 1])
+def test_all_draws_of_a_run_are_independent(double: int) -> None:
     """4 steps of 3 coordinates and 2 motions are 24 independent standard normals; in 3 substeps they are 72."""
     lanes = 20_000
-    coarse = np.empty((8, 3, lanes))
-    driver.fill_noise(coarse, 3, 0, 0, False, NOBODY, np.empty(0))
+    coarse, three = np.empty((8, 3, lanes)), (*NOBODY[:2], 3, *NOBODY[3:7], double, 0)
+    driver.fill_noise(coarse, 3, 0, 0, False, three, np.empty(0))
     assert standard_normal_p_value(coarse.reshape(-1, lanes)) > FALSE_ALARM / 2
     fine = np.empty((4, 6, 3, lanes))
     for k in range(4):
-        driver.fill_bridge(fine[k], coarse[2 * k : 2 * k + 2], k, 0, NOBODY[-1])
+        driver.fill_substeps(fine[k], coarse[2 * k : 2 * k + 2], k, 0, three)
     assert standard_normal_p_value(fine.reshape(-1, lanes)) > FALSE_ALARM / 2
 
 
@@ -226,9 +229,31 @@ def test_substeps_add_up_to_the_step(substeps: int) -> None:
     """The fine draws of each motion and coordinate sum to sqrt(r) times the coarse one: dW's add up."""
     coarse = np.random.default_rng(0).standard_normal((2, 3, 40))
     fine = np.empty((substeps * 2, 3, 40))
-    driver.fill_bridge(fine, coarse, 5, 0, 1)
+    driver.fill_substeps(fine, coarse, 5, 0, (*NOBODY[:2], substeps, *NOBODY[3:]))
     total = fine.reshape(substeps, 2, 3, 40).sum(axis=0)
     np.testing.assert_allclose(total, math.sqrt(substeps) * coarse, rtol=0, atol=1e-13)
+
+
+def test_increments_of_two_values() -> None:
+    """Every draw of a model is one bit of its own: +-1, balanced, uncorrelated between steps, coordinates, motions and
+    substeps; how steps are cut into chunks changes nothing. The optimizer's noise stays what its law says."""
+    plan = (*NOBODY[:2], 3, *NOBODY[3:8], 1)
+    whole, halves = np.empty((80, 3, 5000)), np.empty((2, 40, 3, 5000))
+    driver.fill_noise(whole, 3, 0, 0, False, plan, np.empty(0))
+    for half in range(2):
+        driver.fill_noise(halves[half], 3, half, 0, False, plan, np.empty(0))
+    np.testing.assert_array_equal(halves.reshape(whole.shape), whole)
+    fine = np.empty((40, 6, 3, 5000))
+    for k in range(40):
+        driver.fill_substeps(fine[k], whole[2 * k : 2 * k + 2], k, 0, plan)
+    for draws in (whole.reshape(-1, 5000), fine.reshape(-1, 5000)):
+        assert set(np.unique(draws)) == {-1.0, 1.0}
+        z = np.concatenate([draws.mean(axis=1), np.corrcoef(draws)[np.triu_indices(len(draws), 1)]]) * math.sqrt(5000)
+        assert np.abs(z).max() < stats.norm.isf(FALSE_ALARM / (2 * z.size))
+    own, plain = np.empty((4, 3, 50)), np.empty((4, 3, 50))
+    driver.fill_noise(own, 3, 0, 0, True, plan, np.empty(0))
+    driver.fill_noise(plain, 3, 0, 0, True, NOBODY, np.empty(0))
+    np.testing.assert_array_equal(own, plain)
 
 
 # Moments
