@@ -142,6 +142,8 @@ class Run:
             self.loss.hessian_vector or driver.no_hessian,
             self.loss.noise_scale if from_data else driver.constant_scale,
             self.loss.value,
+            *self.draws,
+            self.correlate,
         )
         self.arithmetic.compiled(driver.run_block)(
             *map(self.arithmetic.compiled, functions),
@@ -163,12 +165,29 @@ class Run:
     @property
     def plan(self) -> tuple[int, ...]:
         """The numbers that the driver goes by, see `kernels.draws.PLAN`."""
-        from adasde.kernels.laws import LAW_CODES
+        from adasde.kernels.lanes import LAW_CODES
 
         law = LAW_CODES[self.noise.law]
-        double, signs = self.arithmetic.noise_precision == "double", self.arithmetic.increments == "rademacher"
-        problem = (self.handover, self.steps, self.substeps, self.noises, self.order, law, self.seed)
-        return (*problem, int(double), int(signs))
+        return (self.handover, self.steps, self.substeps, self.noises, self.order, law, self.seed)
+
+    @property
+    def draws(self) -> tuple[Any, Any, Any]:
+        """What fills the draws of the optimizer, those of the model, and the latter's over substeps."""
+        from adasde.kernels.draws import draw_functions
+
+        double = self.arithmetic.noise_precision == "double"
+        return draw_functions(self.noise.law, double, self.arithmetic.increments == "rademacher")
+
+    @property
+    def correlate(self) -> Any:
+        """What correlates the draws of a step across coordinates."""
+        if self.correlated[1].size == 0:
+            from adasde.kernels.driver import no_correlation
+
+            return no_correlation
+        from adasde.kernels.correlated import correlate
+
+        return correlate
 
     def moments(self, number: int) -> Moments:
         """Runs leaf ``number`` and returns its moments."""

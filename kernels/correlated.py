@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import int64, types
+from numba import types
 
-from adasde.kernels.lanes import LANE_STACK, LANES
+from adasde.kernels.lanes import CORRELATE, LANES
 from adasde.kernels.orthant import sign_covariance
 from adasde.kernels.philox import compiled
 
@@ -87,7 +87,7 @@ def multiply_signs(z: np.ndarray, r: np.ndarray, gradient: np.ndarray, scale: np
             z[i, j] = total
 
 
-@compiled(types.void(LANE_STACK, int64[::1], LANE_STACK, LANES, LANES))
+@compiled(CORRELATE)
 def correlate(
     draws: np.ndarray, degrees: np.ndarray, factors: np.ndarray, gradient: np.ndarray, scale: np.ndarray
 ) -> None:

@@ -5,7 +5,7 @@ paths; it is worked through in blocks of lanes that stay in the cache, and ends 
 Path j draws the same numbers whatever leaf, block or thread it lands in.
 """
 
-# helpers 6554f8d340e1: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers e5449f5f9f77: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
@@ -13,11 +13,9 @@ import math
 import numpy as np
 from numba import float64, int64, njit, types
 
-from adasde.kernels.correlated import correlate
-from adasde.kernels.draws import PLAN
-from adasde.kernels.draws import fill_noise as fill_noise
-from adasde.kernels.draws import fill_substeps as fill_substeps
+from adasde.kernels.draws import FILL, PLAN, SUBSTEPS
 from adasde.kernels.lanes import (
+    CORRELATE,
     FIELD,
     HESSIAN_VECTOR,
     LANE_STACK,
@@ -46,6 +44,11 @@ def constant_scale(x, s, data):
 def no_hessian(x, u, out, data):
     """Stands in for the Hessian of a loss that has none; models of weak order one never ask for it."""
     out[:] = 0.0
+
+
+@njit(CORRELATE, cache=True, nogil=True, error_model="numpy")
+def no_correlation(draws, degrees, factors, gradient, scale):
+    """Stands in for `correlated.correlate` where coordinates are independent; never called as such."""
 
 
 @njit(
@@ -84,9 +87,12 @@ def _second_derivatives(hessian_vector, scale, x, s, curvature, drift, data, sca
     The slope of a noise scale that depends on x is a central difference along b, exact to about 1e-10.
     """
     d, lanes = drift.shape
-    drift[:] = curvature[0]
+    # Loops, because numba compiles the assignment of a slice ten times as long.
+    for i in range(d):
+        for j in range(lanes):
+            drift[i, j] = curvature[0, i, j]
+            curvature[1, i, j] = 0.0
     hessian_vector(x, drift, curvature[0], data)
-    curvature[1] = 0.0
     if scale_factor == 0:
         return
     moved, ahead = np.empty((d, lanes)), np.empty((d, lanes))
@@ -116,6 +122,10 @@ def _steps_per_chunk(d):
         types.FunctionType(HESSIAN_VECTOR),
         types.FunctionType(FIELD),
         types.FunctionType(VALUE),
+        types.FunctionType(FILL),
+        types.FunctionType(FILL),
+        types.FunctionType(SUBSTEPS),
+        types.FunctionType(CORRELATE),
         SCALARS,
         SCALARS,
         float64,
@@ -142,6 +152,10 @@ def run_block(
     hessian_vector,
     scale,
     value,
+    fill_optimizer,
+    fill_model,
+    fill_substeps,
+    correlate,
     data,
     p,
     scale_factor,
@@ -186,14 +200,14 @@ def run_block(
         place = k % per_chunk
         if k < start:
             if place == 0:
-                fill_noise(noise_algorithm, d, k // per_chunk, first_path, True, plan, law_data)
+                fill_optimizer(noise_algorithm, d, k // per_chunk, first_path, True, plan, law_data)
             _fields(gradient, scale, state[0], g, s, data, scale_factor)
             if factors.size > 0:
                 correlate(noise_algorithm[place : place + 1], degrees[:1], factors[:1], g, s)
             algorithm(state, g, s, curvature, noise_algorithm[place : place + 1], p, k + 1, eta * k, eta)
             continue
         if place == 0 or k == start:
-            fill_noise(noise_model, d, k // per_chunk, first_path, False, plan, law_data)
+            fill_model(noise_model, d, k // per_chunk, first_path, False, plan, law_data)
         coarse = noise_model[place * noises : (place + 1) * noises]
         if substeps > 1:
             fill_substeps(fine, coarse, k, first_path, plan)

@@ -21,6 +21,19 @@ SCALARS = float64[::1]
 LANES = float64[:, ::1]
 LANE_STACK = float64[:, :, ::1]
 
+GAUSSIAN, STUDENT_T, LAPLACE, EXPONENTIAL, RADEMACHER, TWO_POINT, MIXTURE, EMPIRICAL = range(8)
+LAW_CODES = {
+    "gaussian": GAUSSIAN,
+    "student-t": STUDENT_T,
+    "laplace": LAPLACE,
+    "exponential": EXPONENTIAL,
+    "rademacher": RADEMACHER,
+    "two-point": TWO_POINT,
+    "mixture": MIXTURE,
+    "empirical": EMPIRICAL,
+}
+"""Noise laws by the code that compiled functions know them by."""
+
 VALUE = types.void(LANES, SCALARS, SCALARS)
 """``value(x, f, data)``: writes the loss of lane j to ``f[j]``; x is (d, L), f is (L,)."""
 
@@ -39,6 +52,9 @@ along it, which models of weak order two read (others may be given an empty firs
 noise (m, d, L): standard draws, one layer per Brownian motion (for an algorithm: the noise itself); p: the parameter
 array of the optimizer's module; k: number of this step, from 1; t: time before the step; dt: time step.
 """
+
+CORRELATE = types.void(LANE_STACK, int64[::1], LANE_STACK, LANES, LANES)
+"""``correlate(draws, degrees, factors, gradient, scale)``, see `correlated.correlate`."""
 
 
 def _compiled(signature: Any) -> Callable[[Callable[..., None]], Any]:

@@ -12,22 +12,20 @@ import math
 import numpy as np
 from numba import float64, int64, types
 
-from adasde.kernels.lanes import LANES, SCALARS
+from adasde.kernels.lanes import (
+    EMPIRICAL,
+    EXPONENTIAL,
+    LANES,
+    LAPLACE,
+    MIXTURE,
+    RADEMACHER,
+    SCALARS,
+    TWO_POINT,
+)
 from adasde.kernels.normals import draw_words, uniform
 from adasde.kernels.philox import compiled, inlined
 from adasde.kernels.special import log_tail, normal_tail
 
-GAUSSIAN, STUDENT_T, LAPLACE, EXPONENTIAL, RADEMACHER, TWO_POINT, MIXTURE, EMPIRICAL = range(8)
-LAW_CODES = {
-    "gaussian": GAUSSIAN,
-    "student-t": STUDENT_T,
-    "laplace": LAPLACE,
-    "exponential": EXPONENTIAL,
-    "rademacher": RADEMACHER,
-    "two-point": TWO_POINT,
-    "mixture": MIXTURE,
-    "empirical": EMPIRICAL,
-}
 COMPONENT_STREAM = 64
 """Stream of the uniforms that choose a mixture's component; the motions and their bridges have those below."""
 

@@ -165,7 +165,7 @@ def fill_normals(z: np.ndarray, first_path: int, first_q: int, stream: int, seed
     fill_layer(z, 1, 1, 0, first_path, first_q, stream, seed)
 
 
-@compiled(types.void(LANES, LANES, int64, int64, int64, int64))
+@compiled()
 def fill_pairs(z1: np.ndarray, z2: np.ndarray, first_path: int, first_q: int, stream: int, seed: int) -> None:
     """z1, z2 (rows, L): two independent standard normals, r cos and r sin; rows and first_q are even."""
     rows, lanes = z1.shape
@@ -179,7 +179,7 @@ def fill_pairs(z1: np.ndarray, z2: np.ndarray, first_path: int, first_q: int, st
                 z2[row + k, j] = normals[2 * k + 1, j]
 
 
-@compiled(types.void(LANES, int64, int64, int64, int64, float64))
+@compiled()
 def fill_student_t(z: np.ndarray, first_path: int, first_q: int, stream: int, seed: int, nu: float) -> None:
     """z (rows, L): Student-t variates from the U and V of `fill_pairs`; rows and first_q are even, nu > 0.
 

@@ -96,10 +96,11 @@ def fill_layer64(
         box_muller64(words, normals)
         for k in range(2):
             target = ((row + k) // d * layers + layer) * d + (row + k) % d
-            z[target] = normals[k]
+            for j in range(lanes):
+                z[target, j] = normals[k, j]
 
 
-@compiled(types.void(LANES, LANES, int64, int64, int64, int64))
+@compiled()
 def fill_pairs64(z1: np.ndarray, z2: np.ndarray, first_path: int, first_q: int, stream: int, seed: int) -> None:
     """z1, z2 (rows, L): two independent standard normals, r cos and r sin, of one block each."""
     rows, lanes = z1.shape
@@ -107,10 +108,11 @@ def fill_pairs64(z1: np.ndarray, z2: np.ndarray, first_path: int, first_q: int, 
     for row in range(rows):
         draw_words(words, first_path, first_q + row, stream, seed)
         box_muller64(words, normals)
-        z1[row], z2[row] = normals[0], normals[1]
+        for j in range(lanes):
+            z1[row, j], z2[row, j] = normals[0, j], normals[1, j]
 
 
-@compiled(types.void(LANES, int64, int64, int64, int64, float64))
+@compiled()
 def fill_student_t64(z: np.ndarray, first_path: int, first_q: int, stream: int, seed: int, nu: float) -> None:
     """z (rows, L): Student-t variates from the U and V of `fill_pairs64`, nu > 0."""
     rows, lanes = z.shape

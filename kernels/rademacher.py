@@ -10,10 +10,12 @@ from __future__ import annotations
 import numpy as np
 from numba import int64, types
 
+from adasde.kernels.draws import fill_kernel, substeps_kernel
 from adasde.kernels.lanes import LANES
 from adasde.kernels.normals import draw_words
 from adasde.kernels.philox import compiled
 
+SIGN_STREAM = 128
 _BITS_OF_A_BLOCK = 128
 
 
@@ -33,3 +35,23 @@ def fill_signs(
         target = (row // d * layers + layer) * d + row % d
         for j in range(lanes):
             z[target, j] = 1.0 - 2.0 * ((word[j] >> bit) & np.int32(1))
+
+
+@fill_kernel
+def fill_rademacher(noise, d, chunk, first_path, algorithm, plan, law_data):
+    """Increments of two values for a model, independent of the optimizer's Z."""
+    layers = plan[3]
+    rows, lanes = noise.shape[0] // layers * d, noise.shape[2]
+    for c in range(layers):
+        flat = noise.reshape(layers * rows, lanes)
+        fill_signs(flat, d, layers, c, first_path, chunk * rows, SIGN_STREAM + c, plan[6])
+
+
+@substeps_kernel
+def fresh_signs(fine, coarse, k, first_path, plan):
+    """Increments of two values have no bridge: each substep gets its own."""
+    substeps, noises, seed = plan[2], plan[3], plan[6]
+    _, d, lanes = coarse.shape
+    for c in range(noises):
+        flat = fine.reshape(substeps * noises * d, lanes)
+        fill_signs(flat, d, noises, c, first_path, k * substeps * d, SIGN_STREAM + c, seed)

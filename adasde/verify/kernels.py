@@ -11,7 +11,6 @@ import sympy as sp
 
 from adasde.derive.notation import G, Hb, eta, g, k, s, sb, t
 from adasde.ensemble import Array
-from adasde.kernels import driver
 from adasde.run import Run, plan
 from adasde.verify.check import Check, check
 from adasde.verify.setting import Setting
@@ -157,8 +156,8 @@ def _by_hand(setting: Setting, run: Run, lanes: int) -> Iterator[Array]:
     state = np.repeat(run.initial[:, :, None], lanes, axis=2)
     scale = np.repeat(setting.noise.scales(d)[:, None], lanes, axis=1)
     optimizer, model = np.empty((run.steps, d, lanes)), np.empty((run.steps * run.noises, d, lanes))
-    driver.fill_noise(optimizer, d, 0, 0, True, run.plan, setting.noise.law_data)
-    driver.fill_noise(model, d, 0, 0, False, run.plan, setting.noise.law_data)
+    for fill, noise, own in zip(run.draws[:2], (optimizer, model), (True, False), strict=True):
+        fill(noise, d, 0, 0, own, run.plan, setting.noise.law_data)
     fine, bend = np.empty((parts * run.noises, d, lanes)), np.empty((0, d, lanes))
     yield state[0].copy()
     for i in range(run.steps):
@@ -166,7 +165,7 @@ def _by_hand(setting: Setting, run: Run, lanes: int) -> Iterator[Array]:
             draws = optimizer[i : i + 1]
             setting.algorithm(state, curvature * state[0], scale, bend, draws, run.p, i + 1, lr * i, lr)
         else:
-            driver.fill_substeps(fine, model[i * run.noises : (i + 1) * run.noises], i, 0, run.plan)
+            run.draws[2](fine, model[i * run.noises : (i + 1) * run.noises], i, 0, run.plan)
             for part in range(parts):
                 bend = _bend(setting, state, curvature, scale, run.p, i + 1, lr * i + dt * part)
                 draws = fine[part * run.noises : (part + 1) * run.noises]

@@ -52,7 +52,7 @@ def test_spelling(text):
 
 
 def test_every_law_has_a_form_and_a_code():
-    from adasde.kernels.laws import LAW_CODES
+    from adasde.kernels.lanes import LAW_CODES
 
     assert set(FORMS) == set(LAW_CODES) == set(LAWS)
     assert sorted(LAW_CODES.values()) == list(range(len(LAWS)))

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from adasde.ensemble import Moments
-from adasde.kernels import driver, laws
-from adasde.kernels.lanes import field_kernel, value_kernel
+from adasde.kernels import driver, rademacher
+from adasde.kernels.draws import draw_functions
+from adasde.kernels.lanes import LAW_CODES, field_kernel, value_kernel
 from adasde.losses.base import Loss
 from adasde.noise import gaussian
 from adasde.simulation import simulate
@@ -24,7 +25,7 @@ from adasde.simulation import simulate
 Array = NDArray[np.float64]
 
 FALSE_ALARM = 1e-4
-NOBODY = (0, 9, 1, 2, 1, laws.GAUSSIAN, 7, 0, 0)
+NOBODY = (0, 9, 1, 2, 1, 0, 7)
 """A plan, see `kernels.draws.PLAN`."""
 
 
@@ -166,33 +167,35 @@ def test_chunks_are_whole_generator_blocks(d: int) -> None:
     assert driver._steps_per_chunk(d) * d % 4 == 0
 
 
-@pytest.mark.parametrize("law", [laws.GAUSSIAN, laws.STUDENT_T])
+@pytest.mark.parametrize("law", ["gaussian", "student-t"])
 @pytest.mark.parametrize("algorithm", [True, False])
 @pytest.mark.parametrize("double", [0, 1])
-def test_draws_do_not_depend_on_the_blocks(law: int, algorithm: bool, double: int) -> None:
+def test_draws_do_not_depend_on_the_blocks(law: str, algorithm: bool, double: int) -> None:
     """Two chunks of four steps are one of eight; lanes 3 to 7 are a block of five lanes that starts there."""
-    plan = (*NOBODY[:5], law, 7, double, 0)
+    plan = (*NOBODY[:5], LAW_CODES[law], 7)
     layers = 1 if algorithm else 2
     whole, halves = np.empty((8 * layers, 3, 16)), np.empty((2, 4 * layers, 3, 16))
-    driver.fill_noise(whole, 3, 0, 100, algorithm, plan, np.array([5.0]))
+    fill = draw_functions(law, bool(double))[0]
+    fill(whole, 3, 0, 100, algorithm, plan, np.array([5.0]))
     for half in range(2):
-        driver.fill_noise(halves[half], 3, half, 100, algorithm, plan, np.array([5.0]))
+        fill(halves[half], 3, half, 100, algorithm, plan, np.array([5.0]))
     np.testing.assert_array_equal(halves.reshape(whole.shape), whole)
     part = np.empty((8 * layers, 3, 5))
-    driver.fill_noise(part, 3, 0, 103, algorithm, plan, np.array([5.0]))
+    fill(part, 3, 0, 103, algorithm, plan, np.array([5.0]))
     np.testing.assert_array_equal(part, whole[:, :, 3:8])
 
 
 @pytest.mark.parametrize("double", [0, 1])
 def test_the_algorithms_draws_are_the_models_first(double: int) -> None:
     """Gaussian: the optimizer's Z is the first Brownian increment. Student-t: it has its sign, and its order."""
-    for law in (laws.GAUSSIAN, laws.STUDENT_T):
-        plan = (*NOBODY[:5], law, 7, double, 0)
+    for law in ("gaussian", "student-t"):
+        plan = (*NOBODY[:5], LAW_CODES[law], 7)
         own, model = np.empty((8, 3, 500)), np.empty((16, 3, 500))
-        driver.fill_noise(own, 3, 0, 0, True, plan, np.array([3.0]))
-        driver.fill_noise(model, 3, 0, 0, False, plan, np.array([3.0]))
+        fill = draw_functions(law, bool(double))[0]
+        fill(own, 3, 0, 0, True, plan, np.array([3.0]))
+        fill(model, 3, 0, 0, False, plan, np.array([3.0]))
         first, second = model[0::2], model[1::2]
-        if law == laws.GAUSSIAN:
+        if law == "gaussian":
             np.testing.assert_array_equal(own, first)
         else:
             np.testing.assert_array_equal(np.sign(own), np.sign(first))
@@ -215,12 +218,13 @@ def standard_normal_p_value(z: Array) -> float:
 def test_all_draws_of_a_run_are_independent(double: int) -> None:
     """4 steps of 3 coordinates and 2 motions are 24 independent standard normals; in 3 substeps they are 72."""
     lanes = 20_000
-    coarse, three = np.empty((8, 3, lanes)), (*NOBODY[:2], 3, *NOBODY[3:7], double, 0)
-    driver.fill_noise(coarse, 3, 0, 0, False, three, np.empty(0))
+    coarse, three = np.empty((8, 3, lanes)), (*NOBODY[:2], 3, *NOBODY[3:])
+    fill, _, bridge = draw_functions("gaussian", bool(double))
+    fill(coarse, 3, 0, 0, False, three, np.empty(0))
     assert standard_normal_p_value(coarse.reshape(-1, lanes)) > FALSE_ALARM / 2
     fine = np.empty((4, 6, 3, lanes))
     for k in range(4):
-        driver.fill_substeps(fine[k], coarse[2 * k : 2 * k + 2], k, 0, three)
+        bridge(fine[k], coarse[2 * k : 2 * k + 2], k, 0, three)
     assert standard_normal_p_value(fine.reshape(-1, lanes)) > FALSE_ALARM / 2
 
 
@@ -229,31 +233,27 @@ def test_substeps_add_up_to_the_step(substeps: int) -> None:
     """The fine draws of each motion and coordinate sum to sqrt(r) times the coarse one: dW's add up."""
     coarse = np.random.default_rng(0).standard_normal((2, 3, 40))
     fine = np.empty((substeps * 2, 3, 40))
-    driver.fill_substeps(fine, coarse, 5, 0, (*NOBODY[:2], substeps, *NOBODY[3:]))
+    draw_functions("gaussian")[2](fine, coarse, 5, 0, (*NOBODY[:2], substeps, *NOBODY[3:]))
     total = fine.reshape(substeps, 2, 3, 40).sum(axis=0)
     np.testing.assert_allclose(total, math.sqrt(substeps) * coarse, rtol=0, atol=1e-13)
 
 
 def test_increments_of_two_values() -> None:
     """Every draw of a model is one bit of its own: +-1, balanced, uncorrelated between steps, coordinates, motions and
-    substeps; how steps are cut into chunks changes nothing. The optimizer's noise stays what its law says."""
-    plan = (*NOBODY[:2], 3, *NOBODY[3:8], 1)
+    substeps; how steps are cut into chunks changes nothing."""
+    plan = (*NOBODY[:2], 3, *NOBODY[3:])
     whole, halves = np.empty((80, 3, 5000)), np.empty((2, 40, 3, 5000))
-    driver.fill_noise(whole, 3, 0, 0, False, plan, np.empty(0))
+    rademacher.fill_rademacher(whole, 3, 0, 0, False, plan, np.empty(0))
     for half in range(2):
-        driver.fill_noise(halves[half], 3, half, 0, False, plan, np.empty(0))
+        rademacher.fill_rademacher(halves[half], 3, half, 0, False, plan, np.empty(0))
     np.testing.assert_array_equal(halves.reshape(whole.shape), whole)
     fine = np.empty((40, 6, 3, 5000))
     for k in range(40):
-        driver.fill_substeps(fine[k], whole[2 * k : 2 * k + 2], k, 0, plan)
-    for draws in (whole.reshape(-1, 5000), fine.reshape(-1, 5000)):
-        assert set(np.unique(draws)) == {-1.0, 1.0}
-        z = np.concatenate([draws.mean(axis=1), np.corrcoef(draws)[np.triu_indices(len(draws), 1)]]) * math.sqrt(5000)
-        assert np.abs(z).max() < stats.norm.isf(FALSE_ALARM / (2 * z.size))
-    own, plain = np.empty((4, 3, 50)), np.empty((4, 3, 50))
-    driver.fill_noise(own, 3, 0, 0, True, plan, np.empty(0))
-    driver.fill_noise(plain, 3, 0, 0, True, NOBODY, np.empty(0))
-    np.testing.assert_array_equal(own, plain)
+        rademacher.fresh_signs(fine[k], whole[2 * k : 2 * k + 2], k, 0, plan)
+    for z in (whole.reshape(-1, 5000), fine.reshape(-1, 5000)):
+        assert set(np.unique(z)) == {-1.0, 1.0}
+        found = np.concatenate([z.mean(axis=1), np.corrcoef(z)[np.triu_indices(len(z), 1)]]) * math.sqrt(5000)
+        assert np.abs(found).max() < stats.norm.isf(FALSE_ALARM / (2 * found.size))
 
 
 # Moments

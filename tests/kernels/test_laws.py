@@ -19,8 +19,9 @@ from numba import float64, njit
 from numpy.typing import NDArray
 from scipy import stats
 
-from adasde.kernels import driver, laws
-from adasde.kernels.lanes import LANES
+from adasde.kernels import laws
+from adasde.kernels.draws import draw_functions
+from adasde.kernels.lanes import LANES, LAW_CODES
 from adasde.noise import Noise, empirical, exponential, laplace, mixture, rademacher, two_point
 from adasde.simulation import simulate
 
@@ -58,8 +59,8 @@ def mixture_cdf(noise: Noise, z: Array) -> Array:
 def draws(noise: Noise, lanes: int, steps: int = 8, d: int = 2, path: int = 0, algorithm: bool = True) -> Array:
     """The driver's draws (steps, d, lanes) of the optimizer, or of the model's two motions (2 steps, d, lanes)."""
     z = np.empty((steps if algorithm else 2 * steps, d, lanes))
-    plan = (0, 9, 1, 2, 1, laws.LAW_CODES[noise.law], SEED)
-    driver.fill_noise(z, d, 0, path, algorithm, plan, noise.law_data)
+    plan = (0, 9, 1, 2, 1, LAW_CODES[noise.law], SEED)
+    draw_functions(noise.law)[0](z, d, 0, path, algorithm, plan, noise.law_data)
     return z
 
 
@@ -142,9 +143,9 @@ def test_blocks_do_not_matter(name: str) -> None:
     noise = NOISES[name]
     whole = draws(noise, 16, 8, 3, 100)
     halves = np.empty((2, 4, 3, 16))
-    plan = (0, 9, 1, 2, 1, laws.LAW_CODES[noise.law], SEED)
+    plan = (0, 9, 1, 2, 1, LAW_CODES[noise.law], SEED)
     for half in range(2):
-        driver.fill_noise(halves[half], 3, half, 100, True, plan, noise.law_data)
+        draw_functions(noise.law)[0](halves[half], 3, half, 100, True, plan, noise.law_data)
     assert halves.tobytes() == whole.tobytes()
     for first, lanes in ((0, 1), (3, 5), (9, 7)):
         part = draws(noise, lanes, 8, 3, 100 + first)
