@@ -6,7 +6,7 @@ from pathlib import Path
 
 from adasde.derive.emit.module import COMMAND, kernel_module
 from adasde.derive.expansion import MODELS, derive
-from adasde.derive.freshness import helpers_digest
+from adasde.derive.freshness import helpers_digest, helpers_of
 from adasde.derive.law import Law, NotDerivable
 from adasde.derive.laws import CHECKED_IN, LAWS
 from adasde.derive.model import SDE
@@ -14,8 +14,8 @@ from adasde.derive.optimizers import registry
 from adasde.derive.rule import UpdateRule
 from adasde.papers import claims_for
 
-HELPER_FILES = ("elementary.py", "empirical.py", "lanes.py", "philox.py", "special.py")
-DRIVER_FILES = (*HELPER_FILES, "correlated.py", "draws.py", "laws.py", "normals.py", "orthant.py")
+HELPER_FILES = ("lanes.py", "special.py")
+"""What a generated module imports."""
 
 
 def kernel_folder() -> Path:
@@ -25,10 +25,11 @@ def kernel_folder() -> Path:
     return Path(next(iter(folder.__path__)))
 
 
-def driver_stamp() -> tuple[Path, str]:
-    """The driver's file and the digest of the helpers that it inlines."""
+def helper_stamps() -> list[tuple[Path, str]]:
+    """Every hand-written kernel file that inlines others, and the digest of those."""
     folder = kernel_folder().parent
-    return folder / "driver.py", helpers_digest(folder / name for name in DRIVER_FILES)
+    inlining = {path: helpers_of(folder, path.name) for path in sorted(folder.glob("*.py"))}
+    return [(path, helpers_digest(helpers)) for path, helpers in inlining.items() if helpers]
 
 
 def models_of(rule: UpdateRule, laws: list[Law] | None = None) -> tuple[list[SDE], dict[str, str]]:
@@ -53,5 +54,7 @@ def kernel_texts() -> dict[str, str]:
 
 def kernel_text(rule: UpdateRule, laws: list[Law] | None = None, command: str = COMMAND) -> str:
     """The module of one rule, with its models under ``laws`` (by default those that are checked in)."""
-    helpers = helpers_digest(kernel_folder().parent / name for name in HELPER_FILES)
+    folder = kernel_folder().parent
+    direct = [folder / name for name in HELPER_FILES]
+    helpers = helpers_digest({*direct, *helpers_of(folder, *HELPER_FILES)})
     return kernel_module(rule, *models_of(rule, laws), helpers, command)

@@ -73,10 +73,14 @@ class Noise:
 
     @cached_property
     def law_data(self) -> NDArray[np.float64]:
-        """The law's own numbers, as kernels and the driver read them: nu for Student-t, P for two points, and what
-        `adasde.laws.mixture_data` and `empirical_data` say; nothing for the other laws."""
+        """The law's own numbers, as kernels and the driver read them: nu and its table for Student-t
+        (`adasde.kernels.student_t.student_t_data`), P for two points, and what `adasde.laws.mixture_data` and
+        `empirical_data` say; nothing for the other laws."""
         if self.law == "student-t":
-            return np.array([self.nu])
+            from adasde.kernels.student_t import student_t_data
+
+            table: NDArray[np.float64] = student_t_data(self.nu)
+            return table
         if self.law == "mixture":
             return mixture_data(self.parameters)
         if self.law == "empirical":

@@ -12,7 +12,10 @@ from pathlib import Path
 from adasde.derive.emit.module import COMMAND, body_digest
 
 HEADER_LINES = 2
+STAMP = "# helpers {}: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here."
 _STAMP = re.compile(r"(?<=^# helpers )\w+", re.MULTILINE)
+_STAMP_LINE = re.compile(r"^# helpers \w+.*\n", re.MULTILINE)
+_IMPORT = re.compile(r"^from adasde\.kernels\.(\w+) import", re.MULTILINE)
 _SYMPY = re.compile(r"(?<=  sympy )\S+(?=\n)")
 
 
@@ -26,10 +29,24 @@ class Finding:
     diff: str
 
 
+def helpers_of(folder: Path, *names: str) -> list[Path]:
+    """The hand-written kernel files that those with these names import, and what they import in turn, by name."""
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        imported = _IMPORT.findall((folder / waiting.pop()).read_text(encoding="utf-8"))
+        fresh = {f"{name}.py" for name in imported} - found
+        found |= fresh
+        waiting += sorted(fresh)
+    return [folder / name for name in sorted(found)]
+
+
 def helpers_digest(files: Iterable[Path]) -> str:
-    """Digest of the hand-written files that compiled kernels inline; numba's cache does not watch them."""
-    text = b"".join(path.read_bytes() for path in sorted(files, key=lambda p: p.name))
-    return hashlib.sha256(text).hexdigest()[:12]
+    """Digest of the hand-written files that compiled kernels inline, whatever stamps they carry themselves; numba's
+    cache does not watch them."""
+    in_order = sorted(files, key=lambda path: path.name)
+    text = "".join(_STAMP_LINE.sub("", path.read_text(encoding="utf-8")) for path in in_order)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def check(folder: Path, expected: Mapping[str, str]) -> list[Finding]:
@@ -56,7 +73,9 @@ def write_stamp(path: Path, digest: str) -> list[Path]:
     """Writes the digest of the helpers into a hand-written file, so that its compiled code is made anew."""
     if not check_stamp(path, digest):
         return []
-    path.write_text(_STAMP.sub(digest, path.read_text(encoding="utf-8"), count=1), encoding="utf-8")
+    text = _STAMP_LINE.sub("", path.read_text(encoding="utf-8"))
+    first = "from __future__"
+    path.write_text(text.replace(first, f"{STAMP.format(digest)}\n{first}", 1), encoding="utf-8")
     return [path]
 
 

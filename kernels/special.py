@@ -1,21 +1,33 @@
 """Special functions of float64 that vectorise over lanes and give the same bytes on every CPU.
 
-Like the elementary functions, which this module passes on with `empirical_sign`, they are made of + - * / sqrt,
-integer operations and selections alone. `tests/kernels/fit_erf.py` made the tables.
+Like the elementary functions they are made of + - * / sqrt, integer operations and selections alone.
+`tests/kernels/fit_erf.py` made the tables. This module passes on all that generated code may call.
+
+Every function takes every float64: what it gives for +-inf, NaN and outside its domain is said with its error, and
++-0 counts as 0. No branches: a condition chooses between values that are both calculated.
 """
 
+# helpers 4196ab23f802: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
 
-from adasde.kernels.elementary import exp, expm1, log, log1p, polynomial, sign
+import numpy as np
+
+from adasde.kernels.elementary import exp, expm1, polynomial, sign
+from adasde.kernels.elementary import log as log_of_normal
+from adasde.kernels.elementary import log1p as log1p_of_finite
 from adasde.kernels.empirical import empirical_sign
-from adasde.kernels.philox import compiled, inlined
+from adasde.kernels.philox import inlined
+from adasde.kernels.student_t import HEAD, TERMS
+from adasde.kernels.trigonometric import atan, cos, sin
 
 __all__ = [
     "atan",
+    "cos",
     "empirical_sign",
     "erf",
+    "erfc",
     "exp",
     "expm1",
     "log",
@@ -23,8 +35,12 @@ __all__ = [
     "log_tail",
     "normal_tail",
     "polynomial",
+    "power",
+    "sigmoid",
     "sign",
+    "sin",
     "student_t_sign",
+    "tanh",
 ]
 
 # fmt: off
@@ -38,13 +54,6 @@ ERF_Q = (
     0.00019757804573313856, 1.2490037433345165e-05, 5.924768183113629e-07, 2.0110850510091935e-08,
     4.285073268934222e-10, 1.6781098345114378e-12,
 )
-ATAN_P = (
-    0.9999999999999748, 2.0380164284007303, 1.3929496782077921, 0.36630759177761035, 0.031006576347310622,
-    0.0003720845847441287,
-)
-ATAN_Q = (
-    1.0, 2.371349761730505, 1.9833995989220166, 0.6960279795347191, 0.09398914699058437, 0.003264644484791499,
-)
 TAIL_P = (
     0.5, 0.7732296250098024, 0.5916390642562283, 0.287597198126936, 0.09691308267641659, 0.02337980540042347,
     0.0040372149490344325, 0.0004827891522595268, 3.655111164668453e-05, 1.3538001466932056e-06,
@@ -56,15 +65,61 @@ TAIL_Q = (
 # fmt: on
 ERF_END, TAIL_END = 5.6, 39.0
 _SPLIT = 2.0**27 + 1.0
+_SMALLEST_NORMAL, _LARGEST = 2.0**-1022, 1.7976931348623157e308
 
-_GAMMA_RATIO = (1.0, 1 / 64, -19 / 8192, 631 / 524288, -174317 / 134217728, 20491783 / 8589934592)
-_ROOT_PI = math.sqrt(math.pi)
-_FINITE_SUM_UP_TO = 100.0
+
+@inlined()
+def log(x: float) -> float:
+    """ln x, relative error below 2e-16, subnormal x included; -inf for 0, inf for inf, NaN for x < 0 and NaN."""
+    small = x < _SMALLEST_NORMAL
+    y = log_of_normal(x * 2.0**54 if small else x) - (54.0 * math.log(2.0) if small else 0.0)
+    y = y if x < math.inf else x
+    y = y if x > 0.0 or x != x else -math.inf
+    return math.nan if x < 0.0 else y
+
+
+@inlined()
+def log1p(x: float) -> float:
+    """ln(1 + x), relative error below 6e-16, also next to 0; -inf for -1, inf for inf, NaN for x < -1 and NaN."""
+    y = log1p_of_finite(x)
+    y = y if x < math.inf else x
+    y = y if x > -1.0 or x != x else -math.inf
+    return math.nan if x < -1.0 else y
+
+
+@inlined()
+def power(x: float, y: float) -> float:
+    """x^y = exp(y ln x) for x >= 0, relative error below (2 + |y ln x|) 3e-16; NaN for x < 0, whole y included.
+
+    0^y is 0, 1 or inf for y > 0, y = 0, y < 0; x^0 = 1 for every x >= 0.
+    """
+    z = exp(y * log(x))
+    return 1.0 if y == 0.0 and x >= 0.0 else z
+
+
+@inlined()
+def tanh(x: float) -> float:
+    """tanh x = e/(e + 2) with e = expm1(2 |x|) and the sign of x, relative error below 1e-15; NaN for NaN."""
+    a = abs(x)
+    e = expm1(2.0 * (20.0 if a > 20.0 else a))
+    y = e / (e + 2.0)
+    return -y if x < 0.0 else y
+
+
+@inlined()
+def sigmoid(x: float) -> float:
+    """1/(1 + e^-x), relative error below 1e-15 for x >= -708; below, where results are subnormal, one of their
+    units. 0 at -inf, 1 at inf, NaN for NaN."""
+    e = exp(-abs(x))
+    return (e if x < 0.0 else 1.0) / (1.0 + e)
 
 
 @inlined()
 def erf(x: float) -> float:
-    """The error function x P(x^2)/Q(x^2), x cut to [-5.6, 5.6]; absolute error below 7e-15, |erf| <= 1."""
+    """The error function x P(x^2)/Q(x^2), x cut to [-5.6, 5.6]; absolute error below 7e-15, |erf| <= 1.
+
+    +-1 at +-inf, NaN for NaN.
+    """
     x = ERF_END if x > ERF_END else x
     x = -ERF_END if x < -ERF_END else x
     u = x * x
@@ -91,7 +146,7 @@ def _tail_parts(a: float) -> tuple[float, float, float]:
 @inlined()
 def normal_tail(z: float) -> float:
     """1 - Phi(z) for a standard normal; relative error below 2e-15 for z <= 37.5, beyond where results are
-    subnormal, off by at most one of their units, and 0 from 38.6 on.
+    subnormal, off by at most one of their units, and 0 from 38.6 on; 1 at -inf, NaN for NaN.
 
     The square of exp(-z^2/4) instead of exp(-z^2/2), so that only the last product can be subnormal.
     """
@@ -105,128 +160,67 @@ def normal_tail(z: float) -> float:
 def log_tail(z: float) -> float:
     """-ln(1 - Phi(z)), a standard exponential if z is standard normal; relative error below 2e-15 for -37.5 <= z <= 38.
 
-    For z < 0 it is ln(1 + q) with q = Phi(z)/(1 - Phi(z)).
+    For z < 0 it is ln(1 + q) with q = Phi(z)/(1 - Phi(z)). Beyond, z is cut to +-39: 764.7 from 39 upwards. NaN for
+    NaN.
     """
     h, l, r = _tail_parts(abs(z))
     e = exp(-0.25 * h)
     tail = (r * (1.0 - 0.5 * l) * e) * e
-    below = log1p(tail / (1.0 - tail))
-    above = 0.5 * h - log(r)
+    below = log1p_of_finite(tail / (1.0 - tail))
+    above = 0.5 * h - log_of_normal(r)
     return below if z < 0.0 else above
 
 
 @inlined()
-def atan(x: float) -> float:
-    """arctan x = z P(z^2)/Q(z^2) if z = |x| <= 1, else pi/2 - arctan(1/|x|); absolute error below 3e-15."""
-    a = abs(x)
-    inverse = 1.0 / a
-    z = inverse if a > 1.0 else a
-    u = z * z
-    y = z * polynomial(u, ATAN_P) / polynomial(u, ATAN_Q)
-    y = 0.5 * math.pi - y if a > 1.0 else y
-    return -y if x < 0.0 else y
+def erfc(x: float) -> float:
+    """1 - erf(x) = 2 (1 - Phi(sqrt 2 x)); relative error below 3e-15 for x <= 26.5, beyond where results are
+    subnormal, off by at most one of their units, and 0 from 27.3 on. 2 at -inf, 0 at inf, NaN for NaN.
+
+    The square of x itself is the one that has to be exact.
+    """
+    h, l, _ = _tail_parts(abs(x))
+    a = math.sqrt(2.0) * abs(x)
+    a = TAIL_END if a > TAIL_END else a
+    e = exp(-0.5 * h)
+    tail = (2.0 * (polynomial(a, TAIL_P) / polynomial(a, TAIL_Q)) * (1.0 - l) * e) * e
+    return 2.0 - tail if x < 0.0 else tail
 
 
 @inlined()
-def _sine_cosine(t: float) -> tuple[float, float]:
-    """(sin, cos) of arctan t = (t, 1)/sqrt(1 + t^2), without overflow for large t."""
-    a = abs(t)
-    inverse = 1.0 / a
-    z = inverse if a > 1.0 else a
-    h = 1.0 / math.sqrt(1.0 + z * z)
-    sine, cosine = (h, z * h) if a > 1.0 else (z * h, h)
-    return -sine if t < 0.0 else sine, cosine
+def _student_t_polynomial(w: float, p: np.ndarray, first: int) -> float:
+    """sum_k p[first + k] w^k for k < `TERMS`, even and odd powers apart, as `polynomial` does it for tuples."""
+    v = w * w
+    high, low = p[first + TERMS - 1], p[first + TERMS - 2]
+    for k in range(3, TERMS, 2):
+        high = high * v + p[first + TERMS - k]
+        low = low * v + p[first + TERMS - k - 1]
+    return low + w * high
 
 
 @inlined()
-def student_t_sign(y: float, nu: float) -> float:
-    """E sign(y + T) = 2 F(y) - 1 for Student's t with nu > 0 degrees of freedom; absolute error below 3e-14.
+def student_t_sign(y: float, p: np.ndarray, first: int) -> float:
+    """E sign(y + T) = 2 F(y) - 1 for Student's t with nu > 0 degrees of freedom; absolute error below 5e-15, |.| <= 1,
+    relative error below 1e-13 for nu >= 0.05.
 
-    nu = 1, 2, 3 and inf, where it is erf(y / sqrt 2), have closed forms that vectorise if nu is a constant of
-    the compiled loop. The rest is scalar code.
+    p[first], p[first + 1], ... is `student_t.student_t_data(nu)`, which has the formula: with s = |y|/sqrt nu,
+    L = ln(1 + s^2) and e = expm1(-nu L/2) it is -e - (1 + e) t P(2 t - 1), which keeps small y. Where s > 1, z = 1/s
+    takes the place of s, so that nothing overflows: L = 2 ln(y sqrt(1 + z^2)) - 2 ln sqrt nu. +-1 at +-inf, NaN for
+    NaN.
     """
-    if nu == 1.0:
-        return 2.0 / math.pi * atan(y)
-    if nu == 2.0:
-        return _sine_cosine(y * math.sqrt(0.5))[0]
-    if nu == 3.0:
-        t = y * (1.0 / math.sqrt(3.0))
-        sine, cosine = _sine_cosine(t)
-        return 2.0 / math.pi * (atan(t) + sine * cosine)
-    if nu == math.inf:
-        return erf(y * math.sqrt(0.5))
-    return _student_t_sign(float(y), float(nu))
-
-
-@compiled()
-def _student_t_sign(y: float, nu: float) -> float:
-    if y != y or not nu > 0.0:
-        return math.nan
-    if abs(y) == math.inf:
-        return sign(y)
-    whole = nu <= _FINITE_SUM_UP_TO and float(int(nu)) == nu
-    g = min(1.0, _finite_sum(abs(y), nu) if whole else _beta_series(abs(y), nu))
-    return -g if y < 0.0 else g
-
-
-@compiled()
-def _finite_sum(y: float, nu: float) -> float:
-    """2 F(y) - 1 for whole nu > 1, y >= 0 (Abramowitz and Stegun 26.7.3, 26.7.4); theta = arctan(y/sqrt nu).
-
-    sin theta (1 + 1/2 cos^2 + 1/2 3/4 cos^4 + ...) for even nu, and for odd nu
-    2/pi (theta + sin theta cos theta (1 + 2/3 cos^2 + ...)); nu // 2 terms, all positive.
-    """
-    t = y / math.sqrt(nu)
-    sine, cosine = _sine_cosine(t)
-    odd = int(nu) % 2
-    term = total = sine * (cosine if odd else 1.0)
-    for k in range(1 + odd, int(nu) - 2, 2):
-        term *= cosine * cosine * k / (k + 1.0)
-        total += term
-    return 2.0 / math.pi * (atan(t) + total) if odd else total
-
-
-@compiled()
-def _gamma_ratio(z: float) -> float:
-    """Gamma(z + 1/2) / Gamma(z): the recurrence up to z >= 16, then a series in 1/(z - 1/4)^2."""
-    factor = 1.0
-    while z < 16.0:
-        factor *= z / (z + 0.5)
-        z += 1.0
-    w = z - 0.25
-    return factor * math.sqrt(w) * polynomial(1.0 / w / w, _GAMMA_RATIO)
-
-
-@compiled()
-def _beta_series(y: float, nu: float) -> float:
-    """2 F(y) - 1 = I_x(1/2, b) for finite y >= 0, b = nu/2, x = y^2/(nu + y^2), by series of positive terms.
-
-    I_x(1/2, b) = 2 R/sqrt(pi) x^(1/2) (1-x)^b sum (b + 1/2)_n/(3/2)_n x^n for x < 1/2, and beyond
-    1 - R/(sqrt(pi) b) x^(1/2) (1-x)^b sum (b + 1/2)_n/(b + 1)_n (1-x)^n, R = Gamma(b + 1/2)/Gamma(b).
-    """
-    b, root = 0.5 * nu, math.sqrt(nu)
-    ratio = _gamma_ratio(b) / _ROOT_PI
-    if y < root:
-        q = (y / root) * (y / root)
-        x = q / (1.0 + q)
-        power = exp(-b * log1p(q))
-        # The other series is at most its first factor over x: where that is nothing, this one would be long.
-        if power * ratio < 1e-18 * b * math.sqrt(x):
-            return 1.0
-        return 2.0 * ratio * math.sqrt(x) * power * _hypergeometric(b + 0.5, 1.5, x)
-    q = (root / y) * (root / y)
-    power = exp(b * (log(nu) - 2.0 * log(y) - log1p(q)))
-    series = _hypergeometric(b + 0.5, b + 1.0, q / (1.0 + q))
-    return 1.0 - ratio / b * power / math.sqrt(1.0 + q) * series
-
-
-@compiled()
-def _hypergeometric(a: float, c: float, x: float) -> float:
-    """sum_n (a)_n/(c)_n x^n for 0 <= x <= 1/2, to rounding error; at most 200 terms where it is used."""
-    term = total = 1.0
-    n = 0.0
-    while term > 1e-17 * total:
-        term *= (a + n) / (c + n) * x
-        total += term
-        n += 1.0
-    return total
+    nu, root, log_root, c = p[first + 1], p[first + 2], p[first + 3], p[first + 4]
+    a = abs(y)
+    outside = a > root
+    z = (root if outside else a) / (a if outside else root)
+    square = z * z
+    u = 1.0 + square
+    h = math.sqrt(u)
+    # A factor instead of a choice: a number of p that is read under a condition would stop vectorisation.
+    far = 1.0 if outside else 0.0
+    rest = (1.0 - far) * (square - (u - 1.0)) - far * log_root
+    e = expm1(-(0.5 + 0.5 * far) * nu * (log_of_normal(a * h if outside else u) + rest))
+    e = -1.0 if a > _LARGEST else e
+    q = 1.0 if outside else z
+    t = (1.0 + c) * q / (h + c * q)
+    value = -e - (1.0 + e) * t * _student_t_polynomial(2.0 * t - 1.0, p, first + HEAD)
+    value = 1.0 if value > 1.0 else value
+    return -value if y < 0.0 else value

@@ -19,7 +19,7 @@ def command(action: str | None, show: str | None) -> None:
         raise click.UsageError("give exactly one of --write, --check and --show OPTIMIZER")
     from adasde.derive import freshness
     from adasde.derive.optimizers import registry
-    from adasde.generation import driver_stamp, kernel_folder, kernel_texts
+    from adasde.generation import helper_stamps, kernel_folder, kernel_texts
 
     if show is not None and show not in registry():
         raise UnknownName("optimizer", show, registry())
@@ -27,11 +27,12 @@ def command(action: str | None, show: str | None) -> None:
     if show is not None:
         click.echo(texts[f"{show}.py"], nl=False)
     elif action == "write":
-        touched = freshness.write(kernel_folder(), texts) + freshness.write_stamp(*driver_stamp())
+        stamped = [path for stamp in helper_stamps() for path in freshness.write_stamp(*stamp)]
+        touched = freshness.write(kernel_folder(), texts) + stamped
         click.echo("\n".join(f"wrote {path.name}" for path in touched) or f"all {len(texts)} modules were fresh")
     else:
-        findings = freshness.check(kernel_folder(), texts) + freshness.check_stamp(*driver_stamp())
-        _report(findings, len(texts))
+        stale = [finding for stamp in helper_stamps() for finding in freshness.check_stamp(*stamp)]
+        _report(freshness.check(kernel_folder(), texts) + stale, len(texts))
 
 
 def _report(findings, modules: int) -> None:  # type: ignore[no-untyped-def]

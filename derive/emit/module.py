@@ -31,7 +31,7 @@ def kernel_module(
     algorithm, steps = algorithm_body(rule), [(sde, sde_body(sde)) for sde in sdes]
     alongs = {sde: along_body(sde) for sde in sdes if sde.along is not None}
     bodies = [algorithm, *(body for _, body in steps), *alongs.values()]
-    parts = [_docstring(rule), _imports(bodies), _facts(rule, bodies), _parameters(rule)]
+    parts = [_docstring(rule), _imports(rule, bodies), _facts(rule, bodies), _parameters(rule)]
     parts.append(
         _step(
             "algorithm",
@@ -88,10 +88,15 @@ def _docstring(rule: UpdateRule) -> str:
     return f'"""{rule.title}: the optimizer and its SDE models as steps over lanes."""'
 
 
-def _imports(bodies: list[LaneBody]) -> str:
+def _formulas(bodies: list[LaneBody]) -> str:
+    """The text of all right-hand sides."""
     values = [value for b in bodies for _, value in (*b.per_step, *b.per_lane, *b.updates)]
-    text = "".join(code(e) for value in values for e in (value.args if isinstance(value, Expectation) else (value,)))
-    helpers = [name for name in HELPERS if re.search(rf"(?<!\w){name}\(", text)]
+    return " ".join(code(e) for value in values for e in (value.args if isinstance(value, Expectation) else (value,)))
+
+
+def _imports(rule: UpdateRule, bodies: list[LaneBody]) -> str:
+    text = _formulas(bodies) + _parameters(rule).partition("return")[2]
+    helpers = [name for name in HELPERS if re.search(rf"(?<![\w.]){name}\(", text)]
     special = f"from adasde.kernels.special import {', '.join(helpers)}\n" if helpers else ""
     tiny = "\n\nTINY = 1e-100" if "TINY" in text else ""
     return (
@@ -154,7 +159,8 @@ def _function(name: str, docstring: str, rule: UpdateRule, body: LaneBody, sde: 
     places = {symbol: f"p[{i}]" for i, symbol in enumerate(parameter_symbols(rule))}
     if sde is not None:
         places |= {symbol: f"p[LAW + {i}]" for i, symbol in enumerate(sde.law.parameters)}
-    used = [symbol for symbol in places if symbol in body.parameters]
+    text = _formulas([body])  # a symbol may go unused there: nu, where only its table is
+    used = [symbol for symbol in places if symbol in body.parameters and re.search(rf"\b{symbol}\b", text)]
     lines = [f"def {name}(state, gradient, scale, curvature, noise, p, k, t, dt):", docstring]
     if used:
         lines.append(f"    {', '.join(map(str, used))} = {', '.join(places[symbol] for symbol in used)}")

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import sympy as sp
+from sympy.printing.precedence import PRECEDENCE
 from sympy.printing.pycode import PythonCodePrinter
 
 from adasde.derive.functions import empirical_sign, student_t_sign, zeta
-from adasde.derive.stability import expm1, log1p
 
-HELPERS = ("erf", "sign", "student_t_sign", "empirical_sign")
-"""Functions that generated code takes from `adasde.kernels.special`."""
+HELPERS = (
+    "atan",
+    "cos",
+    "empirical_sign",
+    "erf",
+    "erfc",
+    "exp",
+    "expm1",
+    "log",
+    "log1p",
+    "power",
+    "sign",
+    "sin",
+    "student_t_sign",
+    "tanh",
+)
+"""Functions that generated code takes from `adasde.kernels.special`: those of the C library do not vectorise."""
 
 
 class KernelPrinter(PythonCodePrinter):
@@ -18,35 +33,41 @@ class KernelPrinter(PythonCodePrinter):
     def __init__(self) -> None:
         super().__init__({"fully_qualified_modules": True, "strict": True})
 
-    def _print_erf(self, expr: sp.Expr) -> str:
-        return f"erf({self._print(expr.args[0])})"
+    def _print_helper(self, expr: sp.Expr) -> str:
+        return f"{type(expr).__name__}({', '.join(self._print(argument) for argument in expr.args)})"
 
-    def _print_sign(self, expr: sp.Expr) -> str:
-        return f"sign({self._print(expr.args[0])})"
+    _print_atan = _print_cos = _print_erf = _print_erfc = _print_exp = _print_expm1 = _print_helper
+    _print_log = _print_log1p = _print_sign = _print_sin = _print_tanh = _print_helper
+
+    def _print_tan(self, expr: sp.Expr) -> str:
+        argument = self._print(expr.args[0])
+        return f"(sin({argument})/cos({argument}))"
 
     def _print_Max(self, expr: sp.Expr) -> str:
         return f"max({', '.join(self._print(argument) for argument in sorted(expr.args, key=sp.count_ops))})"
 
     def _print_student_t_sign(self, expr: student_t_sign) -> str:
-        return f"student_t_sign({', '.join(self._print(argument) for argument in expr.args)})"
+        """The law's numbers in p hold the table for its nu, which is the only nu there is."""
+        return f"student_t_sign({self._print(expr.args[0])}, p, LAW)"
 
     def _print_Pow(self, expr: sp.Pow, rational: bool = False) -> str:
-        """x**(-n) as 1/x**n: numba turns a negative power into a loop, which does not vectorise."""
+        """x**(-n) as 1/x**n: numba turns a negative power into a loop, which does not vectorise. Powers of a root as
+        x**n*sqrt(x), and the helper's power where the exponent is neither whole nor half of a whole number."""
         if expr.exp.is_Integer and expr.exp < -1:
             return f"(1/{self._print(sp.Pow(expr.base, -expr.exp))})"
-        return str(super()._print_Pow(expr, rational=rational))
+        if expr.exp.is_integer or abs(expr.exp) == sp.S.Half:
+            return str(super()._print_Pow(expr, rational=rational))
+        if (2 * expr.exp).is_Integer:
+            whole = self.parenthesize(expr.base ** sp.floor(abs(expr.exp)), PRECEDENCE["Mul"])
+            text = f"({whole}*{self._print(sp.sqrt(expr.base))})"
+            return text if expr.exp > 0 else f"(1/{text})"
+        return f"power({self._print(expr.base)}, {self._print(expr.exp)})"
 
     def _print_Min(self, expr: sp.Expr) -> str:
         return f"min({', '.join(self._print(argument) for argument in sorted(expr.args, key=sp.count_ops))})"
 
     def _print_empirical_sign(self, expr: empirical_sign) -> str:
         return f"empirical_sign({self._print(expr.args[0])}, {self._print(expr.args[1])}, p, LAW)"
-
-    def _print_log1p(self, expr: log1p) -> str:
-        return f"math.log1p({self._print(expr.args[0])})"
-
-    def _print_expm1(self, expr: expm1) -> str:
-        return f"math.expm1({self._print(expr.args[0])})"
 
 
 def code(expression: sp.Expr) -> str:

@@ -60,7 +60,7 @@ def test_every_law_has_a_form_and_a_code():
 
 def test_old_calls_still_work():
     assert Noise("gaussian", (1.0,)).law_data.size == 0
-    assert Noise("student-t", (1.0,), 5.0, 2).law_data.tolist() == [5.0]
+    assert Noise("student-t", (1.0,), 5.0, 2).law_data[0] == 5.0
 
 
 def test_files(folder):

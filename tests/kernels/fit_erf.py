@@ -1,4 +1,6 @@
-"""Coefficients of `kernels/elementary.py`, `special.py`, `normals.py`: `python tests/kernels/fit_erf.py` prints them.
+"""Coefficients of `kernels/elementary.py`, `trigonometric.py`, `special.py` and `normals.py`.
+
+`python tests/kernels/fit_erf.py` prints them.
 
 Every table is a polynomial P or a ratio P/Q in u(x), Q(0) = 1, fitted by least squares of the weighted error
 in about three times as many Chebyshev points as unknowns (for a ratio with the last round's 1/Q as a further
@@ -71,6 +73,12 @@ def tables() -> dict[str, tuple[list[Real], list[Real], Real]]:
     def logarithm(s: Real) -> Real:
         return (2 * mp.atanh(s) / s - 2) / (s * s)
 
+    def sine_rest(r: Real) -> Real:
+        return (mp.sin(r) - r) / r**3
+
+    def cosine_rest(r: Real) -> Real:
+        return (mp.cos(r) - 1 + r * r / 2) / r**4
+
     def radius(s: Real) -> Real:
         return -4 * mp.atanh(s) / s
 
@@ -92,6 +100,8 @@ def tables() -> dict[str, tuple[list[Real], list[Real], Real]]:
         "LOG": fit(logarithm, square, square, (tiny, s_max), 6),
         "EXP": fit(exponential, itself, itself, (-r_max - tiny / 7, r_max), 10),
         "SINE": fit(sine, lambda x: 1 / sine(x), square, (tiny, one / 4), 8),
+        "SIN": fit(sine_rest, square, square, (one / 10**4, mp.pi / 4), 5),
+        "COS": fit(cosine_rest, lambda r: r**4, square, (one / 100, mp.pi / 4), 5),
         "RADIUS32": fit(radius, lambda s: 1 / radius(s), square, (tiny, s_max), 3),
         "SINE32": fit(sine, lambda x: 1 / sine(x), square, (tiny, one / 8), 3),
         "COSINE32": fit(cosine, lambda x: 1 / cosine(x), square, (tiny, one / 8), 3),
