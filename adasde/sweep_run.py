@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from adasde.sweep_grid import Point, read_points
 from adasde.sweep_store import Sweep, SweptPoint, append_index, failed, finished, read_sweep, write_index, write_point
 
 SweepProgress = Callable[[int, int, SweptPoint | None], None]
-"""Called as progress(leaves done, leaves, line of the point that has just ended or None)."""
+"""Called as progress(leaves done, leaves, line of a point that has just ended or None)."""
 Pool = AbstractContextManager[Executor]
 OpenPool = Callable[[int | None], Pool]
 
@@ -58,7 +59,7 @@ def sweep(
         complete = False
     finally:
         state.end()
-    return replace(read_sweep(out), complete=complete)
+    return replace(read_sweep(out), complete=complete, kept=state.kept)
 
 
 def _pool(executor: Executor | None, threads: int | None, processes: int | None) -> OpenPool:
@@ -108,6 +109,9 @@ class _Sweeping:
     rows: dict[int, SweptPoint] = field(default_factory=dict)
     started: dict[Leaves[Any], Point] = field(default_factory=dict)
     suspected: set[Leaves[Any]] = field(default_factory=set)
+    twins: dict[str, list[Point]] = field(default_factory=dict)
+    ended: int = 0
+    kept: int = 0
 
     def begin(self, fresh: bool) -> None:
         """Makes the folder, and takes over the points that it holds."""
@@ -118,8 +122,11 @@ class _Sweeping:
             write_index(self.folder, self.rows.values())
         except OSError as error:
             raise InvalidParameter("out", self.folder, "the folders that can be written", str(error)) from error
-        for row in self.rows.values():
-            self._report(row)
+        for point in self.points:
+            self.twins.setdefault(point.digest, []).append(point)
+            self.ended += point.run.leaves if point.number in self.rows else 0
+        self.kept = len(self.rows)
+        self._report(None)
 
     def work(self, pool: OpenPool, replaced: bool) -> None:
         """Runs what is left. A pool that breaks is replaced and what was lost is handed out again. A point that was
@@ -179,17 +186,20 @@ class _Sweeping:
             self._report(None)
 
     def _ended(self, leaves: Leaves[Any], row: SweptPoint) -> None:
-        digest = self.started.pop(leaves).digest
-        for twin in self.points:
-            if twin.digest == digest:
-                self.rows[twin.number] = replace(row, point=twin.number, parameters=twin.spelled)
-                append_index(self.folder, self.rows[twin.number])
-                self._report(self.rows[twin.number])
+        for twin in self.twins[self.started.pop(leaves).digest]:
+            self.rows[twin.number] = replace(row, point=twin.number, parameters=twin.spelled)
+            append_index(self.folder, self.rows[twin.number])
+            self.ended += twin.run.leaves
+            self._report(self.rows[twin.number])
 
     def _report(self, row: SweptPoint | None) -> None:
-        ended = sum(point.run.leaves for point in self.points if point.number in self.rows)
         running = sum(len(leaves.results) for leaves in self.started)
-        self.progress(ended + running, sum(point.run.leaves for point in self.points), row)
+        self.progress(self.ended + running, self.total, row)
+
+    @cached_property
+    def total(self) -> int:
+        """Leaves of all points."""
+        return sum(point.run.leaves for point in self.points)
 
     def end(self) -> None:
         """Puts the index in order."""

@@ -58,11 +58,13 @@ class SweptPoint:
 
 @dataclass(frozen=True)
 class Sweep:
-    """The points of a sweep that are finished, in the order of its file."""
+    """The points of a sweep that have ended, in the order of its file; how many of them were there before it ran, and
+    whether it came to its end."""
 
     folder: Path
     points: tuple[SweptPoint, ...]
     complete: bool = True
+    kept: int = 0
 
     def ensemble(self, number: int) -> Ensemble:
         """The result of point ``number``, counted from 1."""
