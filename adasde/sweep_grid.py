@@ -63,16 +63,13 @@ def read_points(source: str | Path | Mapping[str, Any]) -> list[Point]:
     the number of the point, its parameter and the remedy."""
     name, tables = ("sweep", source) if isinstance(source, Mapping) else (Path(source).name, _read(Path(source)))
     if unknown := [key for key in tables if key not in ("run", "grid")]:
-        raise UnknownName(f"{name}: table", unknown[0], ("run", "grid"), _misplaced(unknown[0]))
+        better = "" if isinstance(tables[unknown[0]], dict | list) else "arguments go below [run] or [grid]"
+        raise UnknownName(f"{name}: table", unknown[0], ("run", "grid"), better)
     common, losses = _table(name, "run", tables.get("run", {})), cache(parse_loss)
     points: list[Point] = []
     for varied in _product(name, tables.get("grid", {})):
         points.append(_point(name, len(points) + 1, common, varied, losses))
     return points
-
-
-def _misplaced(key: str) -> str:
-    return f"put it into [run], or into [grid] as {key} = [...]" if key in ARGUMENTS else ""
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -136,7 +133,9 @@ def _arguments(given: dict[str, Any]) -> dict[str, Any]:
     known = {alias for h in optimizers.kernels(given["optimizer"]).HYPERPARAMETERS for alias in (h.name, *h.aliases)}
     for name, value in given.items():
         if name not in ARGUMENTS and name not in known:
-            raise UnknownName("argument", name, {*ARGUMENTS, *known})
+            others = ", ".join(optimizers.having(name))
+            better = f"it belongs to {others}; give them a [[grid]] of their own" if others else ""
+            raise UnknownName("argument", name, {*ARGUMENTS, *known}, better)
         numbers = {"x0": value, "init": list(value.values()) if isinstance(value, dict) else value}.get(name, [value])
         if name not in ARGUMENTS or name in ("x0", "init"):
             _check_numbers(name, value, numbers)

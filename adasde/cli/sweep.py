@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from adasde.sweep_run import SweepProgress
     from adasde.sweep_store import Sweep, SweptPoint
 
-WORKERS_WITHIN = 30
-"""Seconds to wait for a first worker of a cluster."""
+ANSWERS_WITHIN = 10
+"""Seconds to wait for the scheduler of a cluster, and then for a first worker."""
 
 
 @click.command("sweep")
@@ -100,12 +100,12 @@ def _cluster(address: str | None) -> Iterator[Executor | None]:
         raise MissingData("--scheduler needs dask.distributed: pip install 'adasde[cluster]'") from error
     domain, remedy = "the running Dask schedulers", "start one with `dask scheduler`, and `dask worker ADDRESS`"
     try:
-        client = distributed.Client(address, timeout=WORKERS_WITHIN)
+        client = distributed.Client(address, timeout=ANSWERS_WITHIN)
     except (OSError, TimeoutError, ValueError) as error:
         raise InvalidParameter("scheduler", address, domain, remedy) from error
     with client:
         try:
-            client.wait_for_workers(1, timeout=WORKERS_WITHIN)
+            client.wait_for_workers(1, timeout=ANSWERS_WITHIN)
         except TimeoutError as error:
             raise InvalidParameter("scheduler: workers", 0, "{1, 2, 3, ...}", "start `dask worker ADDRESS`") from error
         yield client.get_executor(pure=False)
