@@ -12,7 +12,7 @@ import pickle
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -158,7 +158,9 @@ def leaves_of(run: Run, executor: Executor | None, chunk: int | None = None) -> 
         raise InvalidParameter("executor: loss", run.loss.name, "the losses that pickle", remedy) from error
 
 
-def advance(executor: Executor, runs: Iterable[Leaves[Any]], workers: int | None = None) -> Iterator[Leaves[Any]]:
+def advance(
+    executor: Executor, runs: Iterable[Leaves[Any]], workers: int | None = None
+) -> Generator[Leaves[Any], None, None]:
     """Works through all leaves of all runs, in order and several at a time; yields a run whenever results of it came.
 
     A run whose work raises is yielded with its ``error``, and the others go on. When the caller stops early, by an
@@ -231,6 +233,6 @@ def workers_of(executor: Executor) -> int:
     """How many workers an executor has now, as far as it says so."""
     client = getattr(executor, "_client", None)  # dask.distributed, whose workers come and go
     if client is not None:
-        return max(1, sum(client.nthreads().values()))
+        return max(1, sum(map(int, client.nthreads().values())))
     count = getattr(executor, "_max_workers", None) or getattr(executor, "num_workers", None)
     return count if isinstance(count, int) and count > 0 else UNKNOWN_WORKERS

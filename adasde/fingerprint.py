@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-import adasde
 from adasde.losses.base import Loss
 from adasde.run import Run
 

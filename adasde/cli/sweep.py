@@ -72,7 +72,9 @@ def _outcome(result: Sweep, folder: Path) -> int:
         click.echo(f"interrupted: {done} points are in {folder}; the same command goes on from there", err=True)
         return 130
     if failed := result.count("failed"):
-        click.echo(f"{failed} of {len(result.points)} points failed; see their messages in {folder}/index.jsonl", err=True)
+        click.echo(
+            f"{failed} of {len(result.points)} points failed; see their messages in {folder}/index.jsonl", err=True
+        )
     return 1 if failed else 0
 
 

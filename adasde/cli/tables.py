@@ -83,7 +83,8 @@ def sweep_table(result: Sweep) -> None:
     out.print(table)
     counts = ", ".join(f"{result.count(status)} {status}" for status in colours if result.count(status))
     kept = f"; {result.kept} of them were there before" if result.kept else ""
-    out.print(f"{len(points)} {'point' if len(points) == 1 else 'points'}: {counts or 'none'}{kept}. All are in {result.folder}", highlight=False)
+    noun = "point" if len(points) == 1 else "points"
+    out.print(f"{len(points)} {noun}: {counts or 'none'}{kept}. All are in {result.folder}", highlight=False)
     for point in points:
         if point.status == "failed":
             out.print(f"point {point.point}: {escape(point.message)}", highlight=False)

@@ -10,13 +10,16 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
-from adasde import InvalidParameter, Quadratic, UnknownName, execution, simulate
+from adasde import InvalidParameter, Quadratic, UnknownName, execution, simulate, sweep
+from adasde.cli import main
 from adasde.ensemble import Ensemble
-from adasde.execution import Leaves, WorkersLost, advance, leaves_of
+from adasde.execution import Leaves, WorkersLost, advance
 from adasde.fingerprint import run_digest
 from adasde.kernels.lanes import value_kernel
 from adasde.losses.base import Loss
@@ -85,7 +88,14 @@ def test_threads_and_an_executor_are_one_too_many() -> None:
 
 
 def prepared(**options: Any) -> Run:
-    given = {"loss": "quadratic:1,3", "noise": "gaussian:0.5", "seed": 0, "save": 3, "lr": 0.1, "model": "sde"} | options
+    given = {
+        "loss": "quadratic:1,3",
+        "noise": "gaussian:0.5",
+        "seed": 0,
+        "save": 3,
+        "lr": 0.1,
+        "model": "sde",
+    } | options
     arguments = (given["loss"], given["noise"], 20, 3 * LEAF, given["seed"], 1, None, given["save"], None, None)
     return plan(given.get("optimizer", "sgd"), given["model"], *arguments, {"lr": given["lr"]})
 
@@ -188,9 +198,11 @@ def test_workers_that_die_are_reported_with_what_is_finished() -> None:
             os.kill(killed[0], signal.SIGKILL)
 
     options = SETTING | {"steps": 300, "paths": 40 * LEAF}
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        with pytest.raises(WorkersLost, match="lost in mid-run .*run again with fewer") as caught:
-            simulate("sgd", **options, executor=pool, chunk=1, progress=kill)
+    with (
+        ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool,
+        pytest.raises(WorkersLost, match=r"lost in mid-run .*run again with fewer") as caught,
+    ):
+        simulate("sgd", **options, executor=pool, chunk=1, progress=kill)
     finished = caught.value.finished
     assert killed and not finished.complete and LEAF <= finished.n[-1] < 40 * LEAF and finished.n[-1] % LEAF == 0
 
@@ -235,6 +247,27 @@ def dask() -> Iterator[Any]:
         distributed.Client(cluster) as client,
     ):
         yield client
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_sweep_gives_the_same_files_on_every_engine(
+    dask: Any, processes: ProcessPoolExecutor, tmp_path: Path
+) -> None:
+    """Threads, worker processes, and a Dask cluster that is named on the command line."""
+    spelled = tmp_path / "sweep.toml"
+    spelled.write_text(
+        '[run]\nloss = "quadratic:1,2"\nnoise = "gaussian:0.5"\nsteps = 50\npaths = 20_000\n'
+        '[grid]\noptimizer = ["sgd", "signsgd"]\nlr = [0.01, 3.0]\n'
+    )
+    assert sweep(spelled, tmp_path / "threads").complete
+    assert sweep(spelled, tmp_path / "processes", executor=processes).complete
+    line = ["sweep", str(spelled), "--out", str(tmp_path / "dask"), "--scheduler", dask.scheduler.address]
+    result = CliRunner().invoke(main, line)
+    assert result.exit_code == 0 and "4 points: 3 done, 1 diverged" in result.stdout, result.output
+    assert files(tmp_path / "threads") == files(tmp_path / "processes") == files(tmp_path / "dask")
 
 
 def test_dask_gives_the_same_bytes_though_a_worker_is_killed(dask: Any) -> None:
