@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 _HOMES = {
     "simulate": "simulation",
     "compare": "comparison",
+    "sweep": "sweep_run",
+    "read_sweep": "sweep_store",
     "Ensemble": "ensemble",
     "Loss": "losses.base",
     "Quadratic": "losses.quadratic",
@@ -50,6 +52,8 @@ if TYPE_CHECKING:
     from adasde.noise import student_t as student_t
     from adasde.noise import two_point as two_point
     from adasde.simulation import simulate as simulate
+    from adasde.sweep_run import sweep as sweep
+    from adasde.sweep_store import read_sweep as read_sweep
 
 
 def __getattr__(name: str) -> Any:

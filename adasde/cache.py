@@ -8,6 +8,7 @@ makes a new module; nothing is ever overwritten.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.util
 import os
 import sys
@@ -41,6 +42,23 @@ def cached_kernels(optimizer: str, law: str) -> ModuleType:
     if not path.is_file():
         _write(path, _text(optimizer, law))
     return _load(loaded, path)
+
+
+def portable(name: str) -> tuple[str, str]:
+    """(name, text) from which `restored` gets a loaded kernel module in another process, perhaps on another machine;
+    the text is empty for a module that is checked in."""
+    home = sys.modules[name].__file__ if name.startswith("adasde_cache.") else None
+    return name, Path(home).read_text(encoding="utf-8") if home else ""
+
+
+def restored(name: str, text: str) -> ModuleType:
+    """The kernel module that `portable` described; written into this user's cache where it is not there yet."""
+    if name in sys.modules or not text:
+        return importlib.import_module(name)
+    path = folder() / f"{name.partition('.')[2]}.py"
+    if not path.is_file():
+        _write(path, text)
+    return _load(name, path)
 
 
 def _origin(optimizer: str) -> tuple[str, str]:

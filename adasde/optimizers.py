@@ -65,14 +65,15 @@ def hyperparameters(optimizer: str, given: Mapping[str, float]) -> dict[str, flo
     values = {h.name: h.default for h in known}
     for name, value in given.items():
         if name not in owner:
-            others = ", ".join(_having(name))
+            others = ", ".join(having(name))
             better = f"it belongs to {others}" if others else ""
             raise UnknownName(f"{optimizer}: hyperparameter", name, values, better)
         values[owner[name].name] = checked(f"{optimizer}: {name}", value, owner[name].domain)
     return values
 
 
-def _having(hyperparameter: str) -> list[str]:
+def having(hyperparameter: str) -> list[str]:
+    """Names of the optimizers that have a hyperparameter."""
     return [name for name in names() if any(h.name == hyperparameter for h in kernels(name).HYPERPARAMETERS)]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from adasde import optimizers
+from adasde import cache, optimizers
 from adasde.covariance import layer_factors
 from adasde.domain import checked, counted, whole
 from adasde.ensemble import Array, Ensemble, Moments
@@ -86,6 +86,21 @@ class Run:
     saves: NDArray[np.int64]
     initial: Array
     arithmetic: Arithmetic
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The compiled steps by name, with the text of their module where it is not checked in; all numbers as they
+        are, so that no other machine works them out again in other roundings."""
+        facts = {name: value for name, value in vars(self).items() if name not in ("algorithm", "model", "along")}
+        names = self.algorithm.py_func.__name__, self.model.py_func.__name__
+        return facts | {"steps_of": (*cache.portable(self.algorithm.py_func.__module__), *names)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        *home, algorithm, model = state.pop("steps_of")
+        module = cache.restored(*home)
+        step = getattr(module, model)
+        compiled = {"model": step.compiled, "along": step.compiled_along}
+        for name, value in (state | compiled | {"algorithm": getattr(module, algorithm).compiled}).items():
+            object.__setattr__(self, name, value)
 
     @property
     def lanes(self) -> int:

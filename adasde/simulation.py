@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from typing import Any, TypeVar
 
 from numpy.typing import ArrayLike
 
 from adasde.domain import counted
 from adasde.ensemble import Ensemble, merge_tree
+from adasde.errors import InvalidParameter
+from adasde.execution import Leaves, WorkersLost, advance, leaves_of, timed
 from adasde.losses.base import Loss
 from adasde.noise import Noise
 from adasde.run import Arithmetic, Run, plan
@@ -34,7 +37,8 @@ def simulate(
     x0: ArrayLike | None = None,
     init: Mapping[str, float] | None = None,
     threads: int | None = None,
-    chunk: int = 1,
+    chunk: int | None = None,
+    executor: Executor | None = None,
     progress: Progress | None = None,
     noise_precision: str = "mix",
     increments: str = "gaussian",
@@ -50,21 +54,45 @@ def simulate(
     save      number of saved times, spread evenly over 0 ... steps, or the saved steps themselves
     x0, init  starting point (d,) and starting values of further states, e.g. ``init={"v": 0.25}``; zeros by default
     threads   worker threads (all processors by default); the result is the same bytes whatever the number, and
-              whatever ``chunk``, the leaves of paths handed to a worker at a time
+              whatever ``chunk``, the leaves of paths handed to a worker at a time (one for threads; for an executor
+              as many as take about half a second)
+    executor  instead of threads any `concurrent.futures.Executor`: a process pool, ``Client.get_executor()`` of
+              dask.distributed, an MPI pool; the same bytes again. It stays open
     progress  called as progress(paths done, paths)
     noise_precision, increments, fast   how it computes, see `adasde.run.Arithmetic`
 
     Hyperparameters go by their names (``lr``, ``beta1``, ``weight_decay``, ...). The optimizer and an SDE with
     substeps=1 share their draws. Raises `InvalidParameter` and its kin for anything outside its domain; a path that
     blows up is counted in ``diverged`` and averaged nowhere. An interrupt returns the moments of what is finished.
+    An executor whose workers die raises `adasde.execution.WorkersLost` with that result in ``finished``.
     """
     arithmetic = Arithmetic(noise_precision, increments, fast)
     run = plan(
         optimizer, model, loss, noise, steps, paths, seed, substeps, start, save, x0, init, hyperparameters, arithmetic
     )
-    done = report_paths(run, progress)
-    leaves, complete = run_leaves(run.moments, run.leaves, worker_threads(threads), counted("chunk", chunk), done)
-    return run.ensemble(merge_tree(leaves), complete)
+    if chunk is not None or executor is None:
+        chunk = counted("chunk", 1 if chunk is None else chunk)
+    leaves = leaves_of(run, executor, chunk)
+    with workers(executor, threads) as pool:
+        try:
+            finish(leaves, pool, report_paths(run, progress))
+        except WorkersLost as lost:
+            if leaves.results:
+                lost.finished = run.ensemble(merge_tree(leaves.in_order()), False)
+            raise
+    return run.ensemble(merge_tree(leaves.in_order()), leaves.complete)
+
+
+@contextmanager
+def workers(executor: Executor | None, threads: int | None) -> Iterator[Executor]:
+    """The given executor, which stays open, or a pool of threads."""
+    if executor is not None:
+        if threads is not None:
+            raise InvalidParameter("threads", threads, "{None} with an executor", "the executor has its own workers")
+        yield executor
+    else:
+        with ThreadPoolExecutor(worker_threads(threads)) as pool:
+            yield pool
 
 
 def worker_threads(threads: int | None) -> int:
@@ -84,18 +112,20 @@ def run_leaves(
 
     On an interrupt the leaves that are finished are returned; with none finished, the interrupt goes on.
     """
-    groups = [range(first, min(first + chunk, leaves)) for first in range(0, leaves, chunk)]
-    done: dict[int, list[Leaf]] = {}
-    with ThreadPoolExecutor(min(threads, len(groups))) as pool:
-        futures = {pool.submit(lambda group: [work(leaf) for leaf in group], group): group for group in groups}
-        try:
-            for future in as_completed(futures):
-                done[futures[future].start] = future.result()
-                progress(sum(map(len, done.values())))
-        except KeyboardInterrupt:
-            pool.shutdown(cancel_futures=True)
-            finished = {f: group for f, group in futures.items() if f.done() and not f.cancelled()}
-            done = {group.start: f.result() for f, group in finished.items()}
-            if not done:
-                raise
-    return [leaf for group in sorted(done) for leaf in done[group]], len(done) == len(groups)
+    found = Leaves[Leaf](timed(work), leaves, chunk)
+    with ThreadPoolExecutor(threads) as pool:
+        finish(found, pool, progress)
+    return found.in_order(), found.complete
+
+
+def finish(leaves: Leaves[Any], executor: Executor, progress: Callable[[int], None]) -> None:
+    """Runs all leaves on an executor, or until an interrupt; with none finished by then, the interrupt goes on."""
+    try:
+        with closing(advance(executor, [leaves])) as advances:
+            for _ in advances:
+                if leaves.error is not None:
+                    raise leaves.error
+                progress(len(leaves.results))
+    except KeyboardInterrupt:
+        if not leaves.results:
+            raise

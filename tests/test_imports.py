@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HEAVY = ("sympy", "matplotlib", "torch", "numba.cuda")
+HEAVY = ("sympy", "matplotlib", "torch", "numba.cuda", "distributed", "dask")
 
 
 def loaded(program: str) -> set[str]:

@@ -13,6 +13,7 @@ _COMMANDS = {
     "audit": ("audit", "Hold published statements against the derivation."),
     "kernels": ("kernels", "Write, check or show the generated kernels."),
     "simulate": ("simulate", "Simulate an ensemble of an optimizer or of one of its SDE models."),
+    "sweep": ("sweep", "Simulate a grid of optimizers, hyperparameters, noises and seeds."),
     "verify": ("verify", "Check derivation, kernels and models against the optimizer."),
     "reproduce": ("reproduce", "Rerun the experiments of a paper: table of verdicts and figures."),
 }

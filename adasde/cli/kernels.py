@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from adasde.errors import UnknownName
@@ -13,10 +15,17 @@ from adasde.errors import UnknownName
     "--check", "action", flag_value="check", help="Fail with a diff on stale, hand-edited, missing or orphaned files."
 )
 @click.option("--show", metavar="OPTIMIZER", help="Print the module that the derivation gives today.")
-def command(action: str | None, show: str | None) -> None:
-    """Write, check or show the generated kernels."""
+@click.option("--warm", "action", flag_value="warm", help="Compile OPTIMIZERS (all by default), the driver and losses.")
+@click.argument("optimizers", nargs=-1)
+def command(action: str | None, show: str | None, optimizers: tuple[str, ...]) -> None:
+    """Write, check or show the generated kernels, or compile them ahead of time."""
     if (action is None) == (show is None):
-        raise click.UsageError("give exactly one of --write, --check and --show OPTIMIZER")
+        raise click.UsageError("give exactly one of --write, --check, --show OPTIMIZER and --warm [OPTIMIZERS]")
+    if optimizers and action != "warm":
+        raise click.UsageError("OPTIMIZERS go with --warm only")
+    if action == "warm":
+        _warm(optimizers)
+        return
     from adasde.derive import freshness
     from adasde.derive.optimizers import registry
     from adasde.generation import helper_stamps, kernel_folder, kernel_texts
@@ -43,3 +52,12 @@ def _report(findings, modules: int) -> None:  # type: ignore[no-untyped-def]
     if findings:
         raise SystemExit(1)
     click.echo(f"all {modules} kernel modules are fresh")
+
+
+def _warm(optimizers: tuple[str, ...]) -> None:
+    from adasde.cli.progress import progress
+    from adasde.warmup import warm
+
+    with progress("compiling") as report:
+        count = warm(optimizers or None, processes=os.cpu_count() or 1, progress=report)
+    click.echo(f"the kernels of {count} modules are compiled and in numba's cache")

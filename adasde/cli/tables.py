@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from adasde.comparison import Comparison
     from adasde.papers.statement import Row
     from adasde.reproduce import Result
+    from adasde.sweep_store import Sweep
     from adasde.verify.check import Check
     from adasde.verify.orders import Reproduction, WeakOrder
 
 COORDINATES_SHOWN = 3
+POINTS_SHOWN = 50
 DIFFERENCE_SHOWN = 90
 """Characters of a formula in the table of an audit."""
 RUNG_6_REMEDIES = {
@@ -57,6 +59,41 @@ def ensemble_table(ensemble: Ensemble) -> None:
         console().print(
             f"{gone} of {gone + int(ensemble.n[-1])} paths diverged; they are left out of the averages from then on"
         )
+
+
+def sweep_table(result: Sweep) -> None:
+    """The points of a sweep by the arguments in which they differ; beyond `POINTS_SHOWN` only what went wrong."""
+    points = result.points
+    names = list(dict.fromkeys(name for point in points for name in point.parameters))
+    spelled = {name: [_spelled(point.parameters.get(name)) for point in points] for name in names}
+    varied = [name for name in names if len({str(p.parameters[name]) for p in points if name in p.parameters}) > 1]
+    caption = "E f at the end, se its standard error; per-sample noise, t = lr * step"
+    table = Table(title=f"{result.folder}", caption=caption)
+    for name in ("point", *varied, "status", "diverged", "E f", "se"):
+        table.add_column(name, justify="right" if name in ("point", "diverged", "E f", "se") else "left")
+    colours = {"done": "green", "diverged": "yellow", "failed": "red"}
+    for i, point in enumerate(points):
+        if i < POINTS_SHOWN or point.status != "done":
+            arguments = [escape(spelled[name][i]) for name in varied]
+            ends = ["-" if end is None else f"{end:.{n}g}" for end, n in ((point.loss_mean, 5), (point.loss_se, 2))]
+            gone = f"{point.diverged}/{point.paths}" if point.diverged else "0"
+            status = f"[{colours[point.status]}]{point.status}[/]"
+            table.add_row(str(point.point), *arguments, status, gone, *ends)
+    out = console()
+    out.print(table)
+    counts = ", ".join(f"{result.count(status)} {status}" for status in colours if result.count(status))
+    kept = f"; {result.kept} of them were there before" if result.kept else ""
+    noun = "point" if len(points) == 1 else "points"
+    out.print(f"{len(points)} {noun}: {counts or 'none'}{kept}. All are in {result.folder}", highlight=False)
+    for point in points:
+        if point.status == "failed":
+            out.print(f"point {point.point}: {escape(point.message)}", highlight=False)
+
+
+def _spelled(value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(map(_spelled, value))
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def catalog_tables(catalog: dict[str, Any]) -> None:

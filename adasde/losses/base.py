@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,3 +40,30 @@ class Loss:
     noise_scale: Any = None
     minimum: float = 0.0
     lanes: int = 8
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Functions of this package by name, so that another process finds them in numba's cache; a user's own by
+        value, as numba pickles them, to be compiled there."""
+        return {name: _by_name(value) for name, value in vars(self).items()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            object.__setattr__(self, name, value.function() if isinstance(value, FunctionName) else value)
+
+
+class FunctionName(NamedTuple):
+    """Where a compiled function of this package is found."""
+
+    module: str
+    name: str
+
+    def function(self) -> Any:
+        return getattr(importlib.import_module(self.module), self.name)
+
+
+def _by_name(value: Any) -> Any:
+    body = getattr(value, "py_func", None)
+    if body is None or not body.__module__.startswith("adasde."):
+        return value
+    name = FunctionName(body.__module__, body.__name__)
+    return name if getattr(importlib.import_module(name.module), name.name, None) is value else value

@@ -1,0 +1,65 @@
+"""Digests of what the bytes of a result depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adasde.losses.base import Loss
+from adasde.run import Run
+
+SOURCES = ("losses/*.py", "covariance.py", "ensemble.py", "laws.py", "noise.py", "run.py")
+"""Files of this package, besides all kernels, that the bytes of a result depend on."""
+
+
+@cache
+def code_digest() -> str:
+    """Digest of the code that calculates: the version, the helpers and driver of the kernels, and `SOURCES`."""
+    import adasde.kernels
+
+    home, kernels = Path(next(iter(adasde.__path__))), Path(next(iter(adasde.kernels.__path__)))
+    paths = [*kernels.glob("*.py"), *(path for pattern in SOURCES for path in home.glob(pattern))]
+    texts = [f"{path.name}\n".encode() + path.read_bytes() for path in sorted(paths)]
+    return hashlib.sha256(b"\0".join([version("adasde").encode(), *texts])).hexdigest()
+
+
+def run_digest(run: Run) -> str:
+    """Digest of a run: equal digests give results of equal bytes. Losses are told apart by name, data and minimum, so
+    those that a command line can spell; the generated steps by the text of their module."""
+    module = sys.modules[run.algorithm.py_func.__module__]
+    digest = hashlib.sha256(code_digest().encode())
+    digest.update(Path(str(module.__file__)).read_bytes())
+    compiled = ("algorithm", "model", "along")
+    for part in _bytes({f.name: getattr(run, f.name) for f in fields(run) if f.name not in compiled}):
+        digest.update(len(part).to_bytes(8, "little") + part)
+    return digest.hexdigest()
+
+
+def _bytes(value: Any) -> Iterator[bytes]:
+    """The bytes of a fact, unambiguous within a type. Raises `TypeError` for what it does not know."""
+    yield type(value).__name__.encode()
+    if isinstance(value, np.ndarray):
+        yield f"{value.dtype.str} {value.shape}".encode()
+        yield value.tobytes()
+    elif isinstance(value, Loss):
+        yield from _bytes((value.name, value.data, value.minimum))
+    elif isinstance(value, Mapping):
+        yield from _bytes(tuple(sorted(value.items())))
+    elif isinstance(value, tuple):
+        yield str(len(value)).encode()
+        for part in value:
+            yield from _bytes(part)
+    elif is_dataclass(value):
+        yield from _bytes(tuple(getattr(value, f.name) for f in fields(value)))
+    elif value is None or isinstance(value, str | int | float | bool):
+        yield repr(value).encode()
+    else:
+        raise TypeError(f"no digest of a {type(value).__name__}")
