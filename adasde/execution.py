@@ -215,7 +215,8 @@ def _collect(future: Future[Any], leaves: Leaves[Any], given: range) -> None:
 
 def _settle(out: dict[Future[Any], tuple[Leaves[Any], range]]) -> None:
     """Gives up tasks that have not begun, waits for the others, and takes what they calculated."""
-    wait([future for future in out if not future.cancel()])
+    for future in out:
+        future.cancel()
     for future, (leaves, given) in out.items():
         if not future.cancelled() and future.exception() is None:
             leaves.take(given, *future.result())
