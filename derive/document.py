@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,23 +11,28 @@ import sympy as sp
 
 from adasde.derive import notation
 from adasde.derive.citations import citation
+from adasde.derive.correlation import SIGNS, STATE_DEPENDENT, between, correlation_steps
 from adasde.derive.functions import Expectation, laplace_sign, student_t_sign
-from adasde.derive.model import SDE, Derivation, Step
+from adasde.derive.generator import root
+from adasde.derive.model import SDE, Derivation, Equation, Step
 from adasde.derive.obstruction import Obstructions
+from adasde.derive.prose import escaped, prose
 from adasde.derive.rule import UpdateRule
 from adasde.derive.scalings import S
+from adasde.derive.steps import DIAGONAL, covariances, equations
+from adasde.derive.typesetting import LINE, extent, latex, rows, text
 
-LATEX_NAMES = {
-    notation.eps: r"\epsilon",
-    sp.Symbol("x_next"): "x'",
-    sp.Symbol("m_next"): "m'",
-    sp.Symbol("v_next"): "v'",
-    notation.Hb: "Hb",
-    notation.sb: r"\dot{s}",
-}
-
-
+COLUMNS = 100
+"""Width of plain text."""
 EXPANSION = "E u(y + Delta) = u + tau D1 u + tau^(3/2) D' u + tau^2 D2 u + ..."
+PREAMBLE = r"""\documentclass{article}
+\usepackage{amsmath}
+\setlength{\textwidth}{160mm} \setlength{\oddsidemargin}{0mm}
+\setlength{\textheight}{235mm} \setlength{\topmargin}{-15mm}
+\setlength{\jot}{5pt} \raggedbottom
+\allowdisplaybreaks
+\begin{document}
+"""
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,7 @@ class Published:
 
     title: str
     remark: str
+    states: tuple[sp.Symbol, ...]
     drift: sp.Matrix
     covariance: sp.Matrix
 
@@ -50,35 +57,43 @@ class Page:
     published: tuple[Published, ...] = field(default=())
 
 
-def derivation_page(derivation: Derivation, published: list[Published]) -> Page:
-    """A derivation: what it assumes and drops, how published forms differ, and where rule and equations come from."""
-    sde = derivation.sde
-    notes = [("Assumes", note) for note in sde.assumptions] + [("Drops", note) for note in sde.dropped]
+def derivation_page(derivation: Derivation, published: list[Published], full: bool = False) -> Page:
+    """A derivation: what it assumes and drops, how published forms differ, and where rule and equations come from.
+
+    full  with the steps for noise that is correlated between coordinates
+    """
+    sde, steps = derivation.sde, derivation.steps
+    if full:
+        steps = (*steps, *correlation_steps(derivation))
+    notes = [("Assumes", note) for note in _assumed(sde, full)] + [("Drops", note) for note in sde.dropped]
     notes += [("Rule", citation(derivation.rule.cite)), ("Source", sde.provenance)]
     subject = f"model {sde.model}, {sde.law.name} noise, weak order {sde.weak_order}"
-    return Page(derivation.rule.title, subject, derivation.steps, tuple(notes), tuple(published))
+    return Page(derivation.rule.title, subject, steps, tuple(notes), tuple(published))
+
+
+def _assumed(sde: SDE, full: bool) -> list[str]:
+    if not full:
+        return list(sde.assumptions)
+    notes = [note.replace(DIAGONAL, "independent between steps, with covariance Sigma") for note in sde.assumptions]
+    return [*notes, STATE_DEPENDENT]
 
 
 def obstruction_page(rule: UpdateRule, found: Obstructions) -> Page:
     """The batch-equivalent scaling of a rule: its generators, what obstructs order two, and which laws do not."""
     chain, expansion = found.chain, found.expansion
     moved = tuple(
-        (sp.Symbol(f"Delta_{y}"), primed(change)) for y, change in zip(chain.states, chain.changes, strict=True)
+        (sp.Symbol(f"Delta_{y}"), primed(_shorter(change))) for y, change in zip(chain.states, chain.changes, strict=True)
     )
-    kept = expansion.correction.of_order(1, 2)
+    kept, stays = expansion.correction.of_order(1, 2), expansion.obstruction
     steps = [
-        Step("Step", "one step in this scaling, root = sqrt(tau), tau the time of a step, E Z = 0, E Z^2 = 1", moved),
-        *([Step("Names", "recurring expressions", chain.named)] if chain.named else []),
-        Step(
-            "Order one",
-            "L0 = D1 in E u(y + Delta) = u + tau D1 u + tau^(3/2) D' u + tau^2 D2 u",
-            _terms(expansion.leading),
-        ),
-        Step("Half order", "D': what skewness leaves behind", _terms(expansion.half)),
-        Step("Correction", "the part of L1 = D2 - D1 D1/2 that a diffusion can have", _terms(kept)),
-        Step("Obstruction", "the part of third or higher order, which no Ito SDE has", _terms(expansion.obstruction)),
+        Step("Step", "the change of each state in a step, a time tau; E Z = 0, E Z^2 = 1", moved),
+        *([Step("Names", "expressions that recur", chain.named)] if chain.named else []),
+        Step("Order one", f"L0 = D1 in {EXPANSION}; L0[d] is the coefficient of d", _terms("L0", expansion.leading)),
+        Step("Half order", "D', what skewness leaves behind: no SDE in powers of tau has it", _terms("D'", expansion.half)),
+        Step("Correction", "L1 = D2 - D1 D1/2, the part of it that a diffusion can have", _terms("L1", kept)),
+        Step("Obstruction", "the part of L1 of third or higher order, which no Ito SDE has", _terms("L1", stays)),
     ]
-    notes = [(f"tau^{term.power} {term.derivative}", _removal(term.removed_by)) for term in found.terms]
+    notes = [(f"tau^{_power(term.power)} {term.derivative}", _removal(term.removed_by)) for term in found.terms]
     return Page(
         rule.title,
         "batch-equivalent scaling, weak order two: "
@@ -88,65 +103,127 @@ def obstruction_page(rule: UpdateRule, found: Obstructions) -> Page:
     )
 
 
+def _power(n: sp.Rational) -> str:
+    return str(n) if n.is_Integer else f"({n})"
+
+
 def _removal(conditions: tuple[sp.Expr, ...]) -> str:
     return (
-        "vanishes if " + " or ".join(f"{primed(c)} = 0" for c in conditions)
+        "vanishes if " + " or ".join(_equation(primed(c)) for c in conditions)
         if conditions
         else "vanishes under no noise law"
     )
 
 
-def _terms(operator: Any) -> tuple[tuple[sp.Symbol, sp.Expr], ...]:
+def _equation(vanishing: sp.Expr) -> str:
+    """``M4 = 3`` for M4 - 3, else ``expression = 0``."""
+    constant, rest = vanishing.as_coeff_Add()
+    return f"{text(rest)} = {-constant}"
+
+
+def _terms(name: str, operator: Any) -> tuple[Equation, ...]:
     named = operator.named_terms()
-    return tuple((sp.Symbol(name), primed(c)) for name, c in named) or ((sp.Symbol("D"), sp.S.Zero),)
+    return tuple((sp.Symbol(f"{name}[{d}]"), primed(_shorter(c))) for d, c in named) or ((sp.Symbol(name), sp.S.Zero),)
+
+
+def _shorter(expression: sp.Expr) -> sp.Expr:
+    """The expression, its factored form, or a sum with the common factors before it: what has the fewest operations."""
+    expanded = sp.expand(expression)
+    return min((expression, sp.factor_terms(expanded), sp.factor(expanded)), key=sp.count_ops)
 
 
 def primed(expression: sp.Expr) -> sp.Expr:
-    """f', f'', ... and S, S', ... in place of derivatives of f(x) and S(x)."""
+    """f', f'', ... and S, S', ... in place of derivatives of f(x) and S(x), and sqrt(tau) for its name."""
     x = notation.x
     derivatives = expression.atoms(sp.Derivative)
     names = {d: sp.Symbol(d.expr.func.__name__ + "'" * d.derivative_count) for d in derivatives if d.variables[0] == x}
-    return expression.xreplace(names).replace(S, sp.Symbol("S"))
+    return expression.xreplace(names).replace(S, sp.Symbol("S")).subs(root, sp.sqrt(sp.Symbol("tau", positive=True)))
 
 
 def as_text(page: Page) -> str:
     """The page in plain text."""
     lines = [page.title, page.subject, ""]
     for number, step in enumerate(page.steps, 1):
-        lines.append(f"{number}. {step.title}: {step.reason}")
-        lines += [f"     {_plain(left)} = {_plain(right)}" for left, right in step.equations]
+        lines += textwrap.wrap(f"{number}. {step.title}: {step.reason}", COLUMNS, subsequent_indent="   ")
+        lines += _plain(step.equations)
     lines.append("")
     closing = [note for note in page.notes if note[0] in ("Rule", "Source")]
     lines += [line for note in page.notes if note not in closing for line in _paragraph(*note)]
     for paper in page.published:
-        lines += _paragraph("Published", f"{paper.title}: {paper.remark}")
-        lines += [
-            f"     published - derived, {name}: {_plain(part)}"
-            for name, part in _parts(paper)
-            if not part.is_zero_matrix
-        ]
+        lines += _paragraph("Published", _finding(paper)) + _plain(_gaps(paper))
     return "\n".join([*lines, *(f"{label}: {text}" for label, text in closing)])
 
 
 def as_latex(page: Page) -> str:
     """The page as a LaTeX document that compiles with amsmath alone."""
     body = [
-        rf"\section*{{{prose(page.title)}}}",
-        prose(page.subject) + ".",
+        rf"\section*{{{escaped(page.title)}}}",
+        prose(page.subject.capitalize()) + ".",
         r"\begin{enumerate}",
-        *(_latex_step(step) for step in page.steps),
+        *(rf"\item \textbf{{{step.title}}}: {prose(step.reason)}." + _aligned(step.equations) for step in page.steps),
         r"\end{enumerate}",
-        *(rf"\paragraph{{{prose(label)}}} {prose(text)}." for label, text in page.notes),
     ]
+    for label in dict.fromkeys(label for label, _ in page.notes):
+        notes = [note for other, note in page.notes if other == label]
+        # A reference is no place to look for formulas: authors have initials.
+        written = [escaped(note) if label in ("Rule", "Source") else prose(note) for note in notes]
+        body.append(rf"\paragraph{{{prose(label)}.}} " + (f"{written[0]}." if len(written) == 1 else _items(written)))
     for paper in page.published:
-        body.append(rf"\paragraph{{Published}} {prose(paper.title)}: {prose(paper.remark)}.")
-        body += [
-            _display(sp.Symbol(rf"\Delta_{{\text{{{name}}}}}"), part)
-            for name, part in _parts(paper)
-            if not part.is_zero_matrix
-        ]
-    preamble = "\\documentclass{article}\n\\usepackage{amsmath}\n\\allowdisplaybreaks\n\\begin{document}\n"
-    return preamble + "\n".join(body) + "\n\\end{document}"
+        body.append(rf"\paragraph{{Published.}} {escaped(paper.title)}: {prose(_finding(paper, title=False))}.")
+        body.append(_aligned(_gaps(paper)))
+    return PREAMBLE + "\n".join(body) + "\n\\end{document}"
+
+
+def _finding(paper: Published, title: bool = True) -> str:
+    legend = "; Delta = published - derived" if _gaps(paper) else ""
+    return (f"{paper.title}: " if title else "") + paper.remark + legend
+
+
+def _gaps(paper: Published) -> tuple[Equation, ...]:
+    """The entries of published - derived that are not zero."""
+    drift = [(f"b_{y}", gap) for y, gap in zip(paper.states, paper.drift, strict=True)]
+    n = len(paper.states)
+    pairs = [(i, j) for i in range(n) for j in range(i, n)]
+    a = [(f"a_{paper.states[i]}{paper.states[j]}", paper.covariance[i, j]) for i, j in pairs]
+    return tuple((sp.Symbol(f"Delta {name}"), gap) for name, gap in (*drift, *a) if gap != 0)
+
+
+def _items(sentences: list[str]) -> str:
+    return "\n".join([r"\begin{itemize}", *(rf"\item {sentence}." for sentence in sentences), r"\end{itemize}"])
+
+
+def _aligned(equations: Sequence[Equation]) -> str:
+    """Displayed equations, aligned at the equals signs, those too long for a line broken."""
+    lines = []
+    for left, right in equations:
+        first, *others = rows(right, LINE - extent(latex(left)))
+        lines += [f"{latex(left)} &= {first}", *(rf"&\quad {{}} {other}" for other in others)]
+    return "\n\\begin{align*}\n" + " \\\\\n".join(lines) + "\n\\end{align*}" if lines else ""
+
+
+def _plain(equations: Sequence[Equation]) -> list[str]:
+    """Equations in plain text, long ones broken between terms."""
+    return [line for left, right in equations for line in _broken(f"{text(left)} = {text(right)}")]
+
+
+def _broken(equation: str) -> list[str]:
+    indents = {"initial_indent": " " * 5, "subsequent_indent": " " * 9}
+    return textwrap.wrap(equation, COLUMNS, break_long_words=False, break_on_hyphens=False, **indents)  # type: ignore[arg-type]
+
+
+def correlation_data(derivation: Derivation) -> dict[str, Any]:
+    """What ``adasde derive --covariance full --format json`` adds: a step's covariance between coordinates i and j, of
+    the state in the row and that in the column, and the correlation of their Brownian motions (null: not known)."""
+    found = between(derivation)
+    signs = {} if found.signs is None else {SIGNS: found.signs[0]}
+
+    def written(matrix: sp.Matrix) -> list[list[str]]:
+        return [[_parseable(entry.xreplace(signs)) for entry in row] for row in matrix.tolist()]
+
+    motions = None if found.motions is None else written(found.motions)
+    signal = None if found.signal is None else _parseable(found.signal)
+    joint = {"covariance": written(found.step), "motions": motions, "q": signal}
+    return {"between_coordinates": joint, "assumptions": _assumed(derivation.sde, full=True)}
 
 
 def as_data(sde: SDE) -> dict[str, Any]:
@@ -195,10 +272,10 @@ def obstruction_data(rule: UpdateRule, found: Obstructions) -> dict[str, Any]:
 
 
 def published_steps(sde: SDE) -> tuple[Step, ...]:
-    """A printed model as steps: its names, drift and diffusion. There is no derivation to show."""
+    """A printed model as steps: its names, its equations and their covariance. There is no derivation to show."""
     names = (Step("Names", "as printed", sde.named),) if sde.named else ()
-    equations = Step("Equations", "as printed", (("drift", sde.drift), ("diffusion", sde.diffusion)))
-    return (*names, equations, Step("Covariance", "of one unit of time", (("Cov", sde.covariance),)))
+    printed = Step("Equations", "as printed", equations(sde))
+    return (*names, printed, Step("Covariance", "a = B B^T, of one unit of time", covariances(sde)))
 
 
 def _parseable(expression: sp.Expr) -> str:
@@ -207,36 +284,5 @@ def _parseable(expression: sp.Expr) -> str:
     return str(expression.replace(Expectation, lambda h, f: Expectation(h, f).as_integral()))
 
 
-def _plain(item: sp.Basic | str) -> str:
-    if isinstance(item, sp.MatrixBase):
-        rows = ["[" + ", ".join(str(entry) for entry in row) + "]" for row in item.tolist()]
-        return rows[0] if len(rows) == 1 else "[" + ", ".join(rows) + "]"
-    return str(item)
-
-
 def _paragraph(label: str, note: str) -> list[str]:
-    return textwrap.wrap(f"{label}: {note}", 110, subsequent_indent="    ")
-
-
-def _parts(paper: Published) -> list[tuple[str, sp.Matrix]]:
-    return [("drift", paper.drift), ("covariance", paper.covariance)]
-
-
-def _latex(item: sp.Basic | str) -> str:
-    return rf"\text{{{item}}}" if isinstance(item, str) else str(sp.latex(item, symbol_names=LATEX_NAMES))
-
-
-def _display(left: sp.Basic | str, right: sp.Basic) -> str:
-    return rf"\[ {_latex(left)} = {_latex(right)} \]"
-
-
-def _latex_step(step: Step) -> str:
-    equations = "\n".join(_display(left, right) for left, right in step.equations)
-    return rf"\item \textbf{{{step.title}}}: {prose(step.reason)}." + "\n" + equations
-
-
-def prose(text: str) -> str:
-    """Text with LaTeX's special characters escaped."""
-    special = {"\\": r"\textbackslash{}", "_": r"\_", "^": r"\^{}", "&": r"\&", "%": r"\%", "#": r"\#", "$": r"\$"}
-    special |= {"~": r"\~{}", "{": r"\{", "}": r"\}", ">": r"$>$", "<": r"$<$"}
-    return "".join(special.get(character, character) for character in text)
+    return textwrap.wrap(f"{label}: {note}", COLUMNS, subsequent_indent="    ", break_on_hyphens=False)

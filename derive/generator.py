@@ -186,16 +186,28 @@ def _mean(expression: sp.Expr, chain: Chain, law: Law) -> sp.Expr:
 
 def _taylor(expression: sp.Expr, least: int, named: Named, highest: int) -> list[sp.Expr]:
     """Coefficients of root^0 ... root^highest; those below ``least`` must vanish."""
-    coefficients, derivative = [], expression
-    for n in range(highest + 1):
+    # A factor root^n only shifts the coefficients; differentiating the product n times more would multiply its terms.
+    derivative, power = _without_root(expression)
+    coefficients = [sp.S.Zero] * min(power, highest + 1)
+    for n in range(highest + 1 - power):
         value = derivative.subs(root, 0)
         if value.has(sp.zoo, sp.nan, sp.oo):
             raise NotDerivable(f"{expression} is not smooth in sqrt(tau) at 0")
         coefficients.append(sp.expand(_with_names(value, named) / sp.factorial(n)))
-        derivative = sp.diff(derivative, root)
+        if n < highest - power:
+            derivative = sp.diff(derivative, root)
     if any(sp.expand(c) != 0 for c in coefficients[:least]):
         raise NotDerivable(f"{expression} does not vanish with tau: a fast state")
     return coefficients
+
+
+def _without_root(expression: sp.Expr) -> tuple[sp.Expr, int]:
+    """(h, n) with expression = root^n h, n >= 0 the power of root among its factors."""
+    powers = [factor.as_base_exp() for factor in sp.Mul.make_args(expression)]
+    n = sp.Add(*(exponent for base, exponent in powers if base == root))
+    if not (n.is_Integer and n > 0):
+        return expression, 0
+    return sp.Mul(*(base**exponent for base, exponent in powers if base != root)), int(n)
 
 
 def _with_names(expression: sp.Expr, named: Named) -> sp.Expr:

@@ -92,16 +92,18 @@ class SDE:
         return hashlib.sha256(f"{self.optimizer} {self.model} {self.law.name} {text}".encode()).hexdigest()[:12]
 
 
+Equation = tuple[sp.Basic | str, sp.Basic]
+"""(left, right): ``left`` is text or an expression, ``right`` an expression, or a `sympy.Tuple` of the terms of a sum in
+the order in which they are to stand."""
+
+
 @dataclass(frozen=True)
 class Step:
-    """One numbered step of a derivation: what was done, and the equations that came out as (left, right) pairs.
-
-    ``left`` is text or a sympy expression; ``right`` is a sympy expression or matrix.
-    """
+    """One numbered step of a derivation: what was done, the rule that was applied, and the equations that came out."""
 
     title: str
     reason: str
-    equations: tuple[tuple[sp.Basic | str, sp.Basic], ...] = ()
+    equations: tuple[Equation, ...] = ()
 
 
 @dataclass(frozen=True)

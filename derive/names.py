@@ -6,7 +6,7 @@ import sympy as sp
 
 from adasde.derive import notation
 from adasde.derive.expectation import affine
-from adasde.derive.notation import Z, eta
+from adasde.derive.notation import Z, eta, sign_of
 
 Named = tuple[tuple[sp.Symbol, sp.Expr], ...]
 """((symbol, value), ...), each value in terms of the earlier ones."""
@@ -58,7 +58,7 @@ class Names:
         if len(shifts) > 1 or sp.count_ops(*shifts) < 2 or next(iter(shifts)).has(eta):
             return expressions
         q = sp.Symbol("q", real=True)
-        self._named[q] = shifts.pop()
+        self._named[q] = _as_written(shifts.pop())
         forms = {
             e: orientation * sp.sign(Z + q) if isinstance(e, sp.sign) else sp.DiracDelta(Z + q) / slope
             for e, (slope, _, orientation) in pieces.items()
@@ -72,3 +72,11 @@ class Names:
                 return expression
             return replaced
         return expression
+
+
+def _as_written(ratio: sp.Expr) -> sp.Expr:
+    """A ratio with a positive denominator where that is known, ((1 - b) G + b m)/((1 - b) s), its numerator by states."""
+    above, below = sp.fraction(ratio)
+    if sign_of(below) < 0:
+        above, below = -above, sp.Mul(*(-f if sign_of(f) < 0 else f for f in sp.Mul.make_args(below)))
+    return sp.collect(sp.expand(above), [notation.G, notation.m]) / below

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sympy as sp
 
 from adasde.derive.covariance import StepNoise, noise_power
-from adasde.derive.expectation import expectation, unsmoothed_kinks
+from adasde.derive.expectation import expectation, mean, unsmoothed_kinks
 from adasde.derive.functions import Expectation
 from adasde.derive.law import Law, NotDerivable
-from adasde.derive.model import SDE, Step
+from adasde.derive.model import SDE, Equation, Step
+from adasde.derive.names import Named
 from adasde.derive.notation import G, Hb, Z, eta, g, k, s, sb, t
 from adasde.derive.rule import UpdateRule
 from adasde.derive.scaling_limit import Increment
@@ -21,7 +22,7 @@ def moments_needed(one_step: Increment, noise: StepNoise) -> int:
 
 def assumptions(rule: UpdateRule, law: Law, one_step: Increment, noise: StepNoise, order: int) -> tuple[str, ...]:
     """What must hold for the model to be right."""
-    notes = [f"g = G + s Z with {law.name} Z, independent between steps and coordinates (diagonal Sigma)"]
+    notes = [f"g = G + s Z with {law.name} Z, {DIAGONAL}"]
     highest = moments_needed(one_step, noise)
     if highest and law.exists(highest) != True:  # noqa: E712 - sympy relational
         notes.append(f"{law.exists(highest)}: the covariance of one step needs a moment of order {highest}")
@@ -65,70 +66,124 @@ def _mean_or_reason(h1: sp.Expr, law: Law) -> str:
         return f"not derivable: {reason}"
 
 
+DIAGONAL = "independent between steps and coordinates (diagonal Sigma)"
+LONG = 25
+"""Operations above which an SDE refers to its drift, or to what stands under a root, by name."""
+PROPER = {"gaussian": "Gaussian", "student-t": "Student-t", "laplace": "Laplace", "rademacher": "Rademacher"}
+"""Laws that are named after people."""
+
+
 def derivation_steps(rule: UpdateRule, law: Law, one_step: Increment, noise: StepNoise, sde: SDE) -> tuple[Step, ...]:
     """The steps from the rule to the SDE, each with the reason for it."""
-    steps = [*_setting(rule, law), *_expansion(rule, one_step, sde)]
-    covariance = sp.Function("Cov")(*noise.functions)
-    b = [sp.Symbol(f"b_{y}") for y in rule.states]
+    known = tuple(pair for pair in sde.named if pair in one_step.named)
+    steps = [*_setting(rule, law), *_expansion(rule, one_step, sde, known)]
+    means = tuple(pair for pair in sde.named if pair not in known)
+    steps.append(_expectations(law, noise, means))
     if sde.weak_order == 1:
-        steps.append(Step("Mean", "b = E h, exact over Z", tuple(zip(b, sde.drift, strict=True))))
+        steps.append(Step("Mean", "b = E h, by linearity from the expectations above", _vector("b", sde, sde.drift)))
     else:
-        steps += _order_two(rule, law, one_step, sde)
+        steps += _order_two(rule, law, one_step, sde, means)
+    generator = "L0 = D1" if sde.weak_order == 1 else "L0 + eta (D2 - D1 D1/2)"
     steps += [
-        Step("Noise functions", "their covariance under the law", ((covariance, sp.Matrix(noise.gram)),)),
-        Step("Covariance", "eta Cov h, in full", (("Cov", sde.covariance),)),
+        Step("Noise covariances", "Cov(u, w) = E u w - E u E w for the functions of Z in h", _gram(noise, means)),
+        Step("Covariance", "a = eta Cov h, in full: h is linear in these functions", covariances(sde)),
         Step(
             "Match",
-            "generator L0 = D1: drift b, diffusion B with B B^T = eta Cov h"
-            if sde.weak_order == 1
-            else "generator L0 + eta (D2 - D1 D1/2): drift b, diffusion B with B B^T = eta Cov h",
-            (("drift", sde.drift), ("diffusion", sde.diffusion)),
+            f"the generator {generator} is that of dY = b dt + B dW with B B^T = a, B from Gram-Schmidt on the noise",
+            equations(sde),
         ),
     ]
     return tuple(steps)
 
 
+def equations(sde: SDE) -> tuple[Equation, ...]:
+    """dy = b_y dt + sum_j B_yj dW_j for every state y; what is long stands under the name b_y, or Q1, Q2, ... in a root.
+
+    The names Q come first.
+    """
+    roots = {e.base for entry in sde.diffusion for e in entry.atoms(sp.Pow) if abs(e.exp) == sp.S.Half}
+    long = sorted((base for base in roots if sp.count_ops(base) > LONG), key=sp.default_sort_key)
+    names = {base: sp.Symbol(f"Q{n}", positive=True) for n, base in enumerate(long, 1)}
+    found = [(name, base) for base, name in names.items()]
+    for i, y in enumerate(sde.states):
+        drift = sde.drift[i] if sp.count_ops(sde.drift[i]) <= LONG else sp.Symbol(f"b_{y}")
+        motions = [entry.xreplace(names) * last(f"dW{j + 1}") for j, entry in enumerate(sde.diffusion.row(i))]
+        found.append((sp.Symbol(f"d{y}"), sp.Tuple(drift * last("dt"), *motions)))
+    return tuple(found)
+
+
+def last(name: str) -> sp.Symbol:
+    """A symbol that stands behind all others in a product, in the order of writing."""
+    return sp.Symbol(name, commutative=False)
+
+
+def covariances(sde: SDE) -> tuple[Equation, ...]:
+    """a_xx, a_xm, ...: the entries of the covariance on and above the diagonal."""
+    n = len(sde.states)
+    pairs = [(i, j) for i in range(n) for j in range(i, n)]
+    return tuple((sp.Symbol(f"a_{sde.states[i]}{sde.states[j]}"), sde.covariance[i, j]) for i, j in pairs)
+
+
 def _setting(rule: UpdateRule, law: Law) -> list[Step]:
     scaling = [(h.symbol, h.scaled) for h in rule.hyperparameters if h.rate is not None]
     nexts = [sp.Symbol(f"{state}_next") for state in rule.states]
+    updates = tuple(zip(nexts, rule.update, strict=True))
     return [
-        Step(
-            "Rule", f"{rule.title}; dialect {rule.dialect}; step k, from 1", tuple(zip(nexts, rule.update, strict=True))
-        ),
-        Step("Noise", f"{law.name} law, s its scale", ((g, G + s * Z),)),
+        Step("Rule", f"step k = 1, 2, ... with the stochastic gradient g, in the dialect of {rule.dialect}", updates),
+        Step("Noise", f"G is the gradient, Z follows the {PROPER.get(law.name, law.name)} law, s is its scale", ((g, G + s * Z),)),
         Step("Scaling", "time before step k is t = eta (k - 1)", ((k, t / eta + 1), *scaling)),
     ]
 
 
-def _expansion(rule: UpdateRule, one_step: Increment, sde: SDE) -> list[Step]:
+def _expansion(rule: UpdateRule, one_step: Increment, sde: SDE, known: Named) -> list[Step]:
     steps = []
     if one_step.schedules:
         reason = "limit of (t/eta + 1) log(1 - eta rho) as eta -> 0" if sde.weak_order == 1 else "exact at t + eta"
         steps.append(Step("Schedule", reason, one_step.schedules))
-    if sde.named:
-        reason = "recurring expressions"
-        if any(value.has(Expectation) for _, value in sde.named):
-            reason += "; E[...] has no closed form and is evaluated by Gauss quadrature"
-        steps.append(Step("Names", reason, sde.named))
+    if known:
+        steps.append(Step("Names", "expressions that recur", known))
     h = [sp.Symbol(f"h_{state}") for state in rule.states]
     leading = tuple(zip(h, one_step.leading, strict=True))
-    return [*steps, Step("One-step increment", "leading term of (next - state)/eta", leading)]
+    return [*steps, Step("One-step increment", "Taylor in eta: y_next - y = eta h + O(eta^2) for each state y", leading)]
 
 
-def _order_two(rule: UpdateRule, law: Law, one_step: Increment, sde: SDE) -> list[Step]:
-    h1 = [sp.Symbol(f"h1_{state}") for state in rule.states]
-    b0 = [sp.Symbol(f"b0_{state}") for state in rule.states]
-    b = [sp.Symbol(f"b_{state}") for state in rule.states]
-    means = [sp.factor_terms(sp.expand(expectation(h, law))) for h in one_step.leading]
-    inputs = ((Hb, sp.Symbol("Hess f") * b0[0]), (sb, sp.Symbol("grad s") * b0[0]))
-    h1_limit = [h.subs(eta, 0) for h in one_step.correction]
+def _expectations(law: Law, noise: StepNoise, named: Named) -> Step:
+    """The mean of every function of Z that occurs, with the names that means have got."""
+    names = _names(named)
+    means = [(sp.Function("E")(f), mean(f, law)) for f in noise.functions]
+    found = [(left, right.xreplace(names)) for left, right in means if not isinstance(right, Expectation)]
+    reason = f"exact under the {PROPER.get(law.name, law.name)} law"
+    if any(value.has(Expectation) for _, value in named):
+        reason += "; E[...] has no closed form and is evaluated by Gauss quadrature"
+    return Step("Expectations", reason, (*found, *named))
+
+
+def _names(named: Named) -> dict[sp.Expr, sp.Expr]:
+    return {value: name for name, value in named}
+
+
+def _gram(noise: StepNoise, named: Named) -> tuple[Equation, ...]:
+    n, gram = len(noise.functions), noise.gram.xreplace(_names(named))
+    pairs = [(i, j) for i in range(n) for j in range(i, n)]
+    cov = sp.Function("Cov")
+    return tuple((cov(noise.functions[i], noise.functions[j]), gram[i, j]) for i, j in pairs)
+
+
+def _vector(letter: str, sde: SDE, entries: sp.Matrix | list[sp.Expr]) -> tuple[Equation, ...]:
+    return tuple((sp.Symbol(f"{letter}_{y}"), entry) for y, entry in zip(sde.states, entries, strict=True))
+
+
+def _order_two(rule: UpdateRule, law: Law, one_step: Increment, sde: SDE, named: Named) -> list[Step]:
+    means = [sp.factor_terms(sp.expand(expectation(h, law))).xreplace(_names(named)) for h in one_step.leading]
+    h1 = [h.subs(eta, 0) for h in one_step.correction]
+    inputs = ((Hb, last("Hess f") * last("b0_x")), (sb, last("grad s") * last("b0_x")))
     return [
-        Step("Next term", "h1 in Delta = eta (h0 + eta h1 + ...)", tuple(zip(h1, h1_limit, strict=True))),
-        Step("Mean", "b0 = E h0, exact over Z", tuple(zip(b0, means, strict=True))),
-        Step("Second derivatives", "the chain rule along the leading position drift", inputs),
+        Step("Next term", "h1 in y_next - y = eta (h + eta h1 + ...)", _vector("h1", sde, h1)),
+        Step("Mean", "b0 = E h, by linearity from the expectations above", _vector("b0", sde, means)),
+        Step("Second derivatives", "the chain rule for dG/dt and ds/dt along the leading position drift", inputs),
         Step(
             "Order two",
-            "b = b0 + eta (E h1 - (1/2) (grad b0) b0), time included",
-            tuple(zip(b, sde.drift, strict=True)),
+            "b = b0 + eta (E h1 - (1/2) (grad b0) b0), the gradient by time included",
+            _vector("b", sde, sde.drift),
         ),
     ]

@@ -9,8 +9,9 @@ from typing import Any
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from adasde.derive.document import LATEX_NAMES, prose
 from adasde.derive.functions import student_t_sign
+from adasde.derive.prose import escaped as prose
+from adasde.derive.typesetting import latex
 from adasde.papers.statement import Row
 
 PRIMES = {1: "'", 2: "''", 3: "'''"}
@@ -86,4 +87,4 @@ def _lines(row: Row) -> list[str]:
 
 
 def _latex(expression: sp.Expr) -> str:
-    return str(sp.latex(readable(expression), symbol_names=LATEX_NAMES))
+    return latex(readable(expression))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from adasde.derive.rule import UpdateRule
 
 REGIMES = ("ballistic", "batch-equivalent")
+COVARIANCES = ("diagonal", "full")
 
 
 @click.command("derive")
@@ -37,24 +38,39 @@ REGIMES = ("ballistic", "batch-equivalent")
     help="batch-equivalent: noise as large as the drift; prints what obstructs order two, and which laws remove it.",
 )
 @click.option("--state-dependent", is_flag=True, help="With batch-equivalent: let the noise scale depend on x.")
+@click.option(
+    "--covariance",
+    type=click.Choice(COVARIANCES),
+    default="diagonal",
+    show_default=True,
+    help="full: also how a step is correlated between two coordinates whose noise is.",
+)
 @click.option("--format", "form", type=click.Choice(["text", "latex", "json"]), default="text", show_default=True)
-def command(optimizer: str, noise: str, model: str, regime: str, state_dependent: bool, form: str) -> None:
+def command(
+    optimizer: str, noise: str, model: str, regime: str, state_dependent: bool, covariance: str, form: str
+) -> None:
     """Print the derivation of OPTIMIZER's SDE: rule, scaling, one-step increment, its mean and covariance, drift and
     diffusion, assumptions, and what published forms drop. OPTIMIZER is a shipped name, or ./file.py:name."""
     from adasde.rules import rule_of
 
-    rule = rule_of(optimizer)
+    rule, full = rule_of(optimizer), covariance == "full"
     if regime == "batch-equivalent":
+        if full:
+            remedy = "its operators are those of one coordinate"
+            raise InvalidParameter("batch-equivalent: covariance", covariance, "{diagonal}", remedy)
         _print_obstructions(rule, noise, state_dependent, form)
         return
-    from adasde.derive.document import as_data, as_latex, as_text, derivation_page
+    from adasde.derive.document import as_data, as_latex, as_text, correlation_data, derivation_page
 
     law = parse_law(noise)
     derivation, published = _derived(rule, model, law)
+    if full and not derivation.increment:
+        raise InvalidParameter(f"{model}: covariance", covariance, "{diagonal}", "published models print no other")
     if form == "json":
-        click.echo(json.dumps(as_data(derivation.sde), indent=2))
+        data = as_data(derivation.sde) | (correlation_data(derivation) if full else {})
+        click.echo(json.dumps(data, indent=2))
     else:
-        click.echo((as_text if form == "text" else as_latex)(derivation_page(derivation, published)))
+        click.echo((as_text if form == "text" else as_latex)(derivation_page(derivation, published, full)))
 
 
 def _print_obstructions(rule: UpdateRule, noise: str, state_dependent: bool, form: str) -> None:
@@ -124,7 +140,7 @@ def _published(rule: UpdateRule, law: Law) -> list[Published]:
             found, _ = compare(claim, rule, law)
         except MomentDoesNotExist:
             continue
-        published.append(Published(claim.title, claim.remark, found.drift, found.covariance))
+        published.append(Published(claim.title, claim.remark, rule.states, found.drift, found.covariance))
     return published
 
 
