@@ -26,6 +26,7 @@ from adasde.cli import main
 from adasde.ensemble import Moments
 from adasde.execution import WorkersLost
 from adasde.run import Run
+from adasde.sweep_store import whole
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "sweep.toml"
 COMMON = {"loss": "quadratic:1,2", "noise": "gaussian:0.5", "steps": 40, "paths": 3 * 4096 + 5}
@@ -160,6 +161,21 @@ def test_a_file_that_changed_is_another_point(tmp_path: Path, monkeypatch: pytes
     leaves = counted_leaves(monkeypatch)
     second = sweep(spelled, tmp_path / "out").points[0]
     assert leaves and first.digest != second.digest and first.loss_mean != second.loss_mean
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    """What is being written appears under its name when it is complete; an error leaves what was there before."""
+    path = tmp_path / "points" / "a.npz"
+    for text in (b"first", b"second"):
+        with whole(path) as file:
+            file.write(text)
+            file.flush()
+            assert not path.exists() or path.read_bytes() == b"first"
+        assert path.read_bytes() == text and list(path.parent.iterdir()) == [path]
+    with pytest.raises(OSError, match="disk"), whole(path) as file:
+        file.write(b"th")
+        raise OSError("the disk is full")
+    assert [(file.name, file.read_bytes()) for file in path.parent.iterdir()] == [("a.npz", b"second")]
 
 
 def test_an_index_that_was_cut_off(small: Path, tmp_path: Path) -> None:
