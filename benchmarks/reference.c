@@ -5,8 +5,8 @@
    of Philox4x32-10 ("mix"), or float64 normals, two from a call ("double"). The state is float64 in both.
 
    Written for this one problem, and therefore free to do what a generator cannot: the Hessian is folded into the
-   update, Adam's x step reuses the new m, and the two rounds of Philox that do not depend on the step are computed
-   once per chunk. Compile with -DWIDTH=32 for AVX2 + FMA, or -DWIDTH=64 for AVX-512; `reference.py` does.
+   update, Adam's x step reuses the new m (with dt = eta they share their terms), and the two rounds of Philox that mix
+   no path with a step are computed once per chunk. Compile with -DWIDTH=32 for AVX2 + FMA, or -DWIDTH=64 for AVX-512; `reference.py` does.
 
    Counters, words and streams are those of kernels/philox.py and kernels/normals.py, so that the float32 normals are
    adasde's own, up to rounding: number q = 2 k + i of a path's stream drives coordinate i at step k. */
@@ -23,10 +23,19 @@
 #ifndef LANES
 #define LANES 128 /* paths in a block; a multiple of the lanes of a vector */
 #endif
+#ifndef CHUNK
 #define CHUNK 10 /* steps whose draws are made together; even, and a divisor of the steps between saved times */
+#endif
 #define MAX_SAVES 64
 #define MAX_THREADS 64
 
+#ifndef JAM
+#ifdef __AVX512VL__
+#define JAM (WIDTH / 8) /* independent vectors that Philox works on at once, as many as 32 registers hold; even */
+#else
+#define JAM 2 /* 16 registers */
+#endif
+#endif
 #define F (WIDTH / 4) /* lanes of a float vector */
 #define D (WIDTH / 8) /* lanes of a double vector */
 #define VECTOR(type) type __attribute__((vector_size(WIDTH), may_alias))
@@ -88,14 +97,14 @@ INLINE vu interleave(vq even, vq odd) {
 #define M1 0xCD9E8D57u
 
 typedef struct {
-    uint32_t k0[10], k1[10];
+    uint64_t k0[10], k1[10]; /* 32 bits each, in the width of a lane, so that a vector is one broadcast from memory */
 } Keys;
 
 static Keys keys_of(uint64_t seed) {
     Keys keys;
     for (uint32_t r = 0; r < 10; r++) {
-        keys.k0[r] = (uint32_t)seed + r * 0x9E3779B9u;
-        keys.k1[r] = (uint32_t)(seed >> 32) + r * 0xBB67AE85u;
+        keys.k0[r] = (uint32_t)((uint32_t)seed + r * 0x9E3779B9u);
+        keys.k1[r] = (uint32_t)((uint32_t)(seed >> 32) + r * 0xBB67AE85u);
     }
     return keys;
 }
@@ -115,36 +124,47 @@ INLINE Lane lane_of(vq path, uint32_t stream, const Keys *keys) {
 
 /* The parts of rounds 1 and 2 that depend on the block alone (path below 2^32, block below 2^32). */
 typedef struct {
-    uint32_t c0, c2, c3;
+    uint64_t c0, c2, c3;
 } Block;
 
 static inline Block block_of(uint32_t block, const Keys *keys) {
     uint64_t second = (uint64_t)M1 * block;
-    uint32_t c0 = (uint32_t)(second >> 32) ^ keys->k0[0], c1 = (uint32_t)second;
-    uint64_t first = (uint64_t)M0 * c0;
-    return (Block){c1 ^ keys->k0[1], (uint32_t)(first >> 32) ^ keys->k1[1], (uint32_t)first};
+    uint64_t c0 = (second >> 32) ^ keys->k0[0], c1 = (uint32_t)second;
+    uint64_t first = M0 * c0;
+    return (Block){c1 ^ keys->k0[1], (first >> 32) ^ keys->k1[1], (uint32_t)first};
 }
 
-/* Rounds 3 to 10. Leaves the four words in the low halves of c, but for the last round's products: c[1] and c[3] are
-   those of M1 and M0 in full, and c[0], c[2] what their high halves are to be xored with. */
-INLINE void philox(vq c[4], const Lane *lane, Block block, const Keys *keys) {
-    vq c0 = lane->high ^ SPLAT_Q(block.c0), c1 = lane->low;
-    vq c2 = lane->third ^ SPLAT_Q(block.c2), c3 = SPLAT_Q(block.c3);
+/* Rounds 3 to 10 for JAM vectors of lanes at once: a round waits for its own multiplications. c leaves the four words
+   in the low halves, but for the last round's products: c[1] and c[3] are those of M1 and M0 in full, and c[0], c[2]
+   what their high halves are to be xored with. */
+INLINE void philox(vq c[JAM][4], const Lane lane[JAM], const Block *block, const Keys *keys) {
+#pragma GCC unroll 8
+    for (int n = 0; n < JAM; n++) {
+        c[n][0] = lane[n].high ^ SPLAT_Q(block->c0), c[n][1] = lane[n].low;
+        c[n][2] = lane[n].third ^ SPLAT_Q(block->c2), c[n][3] = SPLAT_Q(block->c3);
+    }
 #pragma GCC unroll 8
     for (int r = 2; r < 9; r++) {
-        vq first = mul32(c0, SPLAT_Q(M0)), second = mul32(c2, SPLAT_Q(M1));
-        c0 = xor3(second >> 32, c1, SPLAT_Q(keys->k0[r]));
-        c2 = xor3(first >> 32, c3, SPLAT_Q(keys->k1[r]));
-        c1 = second, c3 = first;
+#pragma GCC unroll 8
+        for (int n = 0; n < JAM; n++) {
+            vq first = mul32(c[n][0], SPLAT_Q(M0)), second = mul32(c[n][2], SPLAT_Q(M1));
+            c[n][0] = xor3(second >> 32, c[n][1], SPLAT_Q(keys->k0[r]));
+            c[n][2] = xor3(first >> 32, c[n][3], SPLAT_Q(keys->k1[r]));
+            c[n][1] = second, c[n][3] = first;
+        }
     }
-    c[0] = c1 ^ SPLAT_Q(keys->k0[9]), c[1] = mul32(c2, SPLAT_Q(M1));
-    c[2] = c3 ^ SPLAT_Q(keys->k1[9]), c[3] = mul32(c0, SPLAT_Q(M0));
+#pragma GCC unroll 8
+    for (int n = 0; n < JAM; n++) {
+        vq first = mul32(c[n][0], SPLAT_Q(M0)), second = mul32(c[n][2], SPLAT_Q(M1));
+        c[n][0] = c[n][1] ^ SPLAT_Q(keys->k0[9]), c[n][1] = second;
+        c[n][2] = c[n][3] ^ SPLAT_Q(keys->k1[9]), c[n][3] = first;
+    }
 }
 
 /* Box-Muller in float32 ----------------------------------------------------------------------------------------- */
 
 INLINE vf radius_f(vu word) { /* sqrt(-2 ln U), U = (word + 1/2)/2^32 mod 1; see kernels/normals.py */
-    vf x = (__builtin_convertvector((vi)word, vf) + 0.5f) * 0x1p-32f;
+    vf x = __builtin_convertvector((vi)word, vf) * 0x1p-32f + 0x1p-33f;
     vf u = where_negative_f((vi)x, x + 1.0f, x);
     vi shifted = (vi)u - 0x3F3504F3;
     vi e = shifted >> 23;
@@ -155,17 +175,13 @@ INLINE vf radius_f(vu word) { /* sqrt(-2 ln U), U = (word + 1/2)/2^32 mod 1; see
     return sqrt_f(s * p + __builtin_convertvector(e, vf) * -1.3862943611198906f);
 }
 
+/* With V = h/2 + x, |x| <= 1/4, the half turns h only change a sign, which cosine and sine share. */
 INLINE void box_muller_f(vu first, vu second, vf *cosine, vf *sine) {
-    vf r = radius_f(first);
-    vf x = __builtin_convertvector((vi)((second << 2) | 2), vf) * 0x1p-34f, u = x * x;
-    vf s = ((-75.43057086541386f * u + 81.59331460162468f) * u - 41.34166828375179f) * u + 6.283185297337734f;
-    vf c = ((-83.60575208336506f * u + 64.92171291298322f) * u - 19.73915688689343f) * u + 0.9999999840880617f;
-    s *= x;
-    vu q = second + (1u << 29);
-    vi odd = (vi)(q << 1);
-    vf along = where_negative_f(odd, s, c), across = where_negative_f(odd, c, s);
-    *cosine = (vf)((vu)(r * along) ^ ((q + (1u << 30)) & (1u << 31)));
-    *sine = (vf)((vu)(r * across) ^ (q & (1u << 31)));
+    vf r = (vf)((vu)radius_f(first) ^ ((second + (1u << 30)) & (1u << 31)));
+    vf x = __builtin_convertvector((vi)(second << 1), vf) * 0x1p-33f + 0x1p-33f, u = x * x;
+    vf s = (((39.7598270853f * u - 76.5811726443f) * u + 81.6024763689f) * u - 41.3416806133f) * u + 6.28318528015f;
+    vf c = (((56.2387004353f * u - 85.2398702584f) * u + 64.9345726522f) * u - 19.73917121f) * u + 0.999999953028f;
+    *cosine = r * c, *sine = r * (x * s);
 }
 
 /* Box-Muller in float64 ----------------------------------------------------------------------------------------- */
@@ -209,56 +225,75 @@ typedef struct {
 
 INLINE vq ramp(uint64_t first, uint64_t stride) {
     vq path;
-    for (int j = 0; j < D; j++) path[j] = first + stride * j;
-    return path;
+    for (uint64_t j = 0; j < D; j++) path[j] = stride * j;
+    return path + first;
 }
 
 static __attribute__((noinline)) void fill_f(float (*z)[LANES], uint64_t path, uint32_t step, uint32_t stream,
                                              const Keys *keys) {
-    for (int j = 0; j < LANES; j += F) {
-        Lane even = lane_of(ramp(path + j, 2), stream, keys), odd = lane_of(ramp(path + j + 1, 2), stream, keys);
+    Block blocks[CHUNK / 2];
+    for (int k = 0; k < CHUNK / 2; k++) blocks[k] = block_of(step / 2 + k, keys);
+    for (int j = 0; j < LANES; j += JAM / 2 * F) {
+        Lane lane[JAM]; /* vectors of even and of odd paths in turn, for `interleave` */
+#pragma GCC unroll 8
+        for (int n = 0; n < JAM; n++) lane[n] = lane_of(ramp(path + j + n / 2 * F + n % 2, 2), stream, keys);
         for (int k = 0; k < CHUNK / 2; k++) {
-            Block block = block_of(step / 2 + k, keys);
-            vq a[4], b[4];
-            philox(a, &even, block, keys);
-            philox(b, &odd, block, keys);
-            vu w0 = interleave((a[1] >> 32) ^ a[0], (b[1] >> 32) ^ b[0]), w1 = interleave(a[1], b[1]);
-            vu w2 = interleave((a[3] >> 32) ^ a[2], (b[3] >> 32) ^ b[2]), w3 = interleave(a[3], b[3]);
-            vf *row = (vf *)&z[4 * k][j];
-            box_muller_f(w0, w1, row, row + LANES / F);
-            box_muller_f(w2, w3, row + 2 * LANES / F, row + 3 * LANES / F);
+            vq c[JAM][4];
+            philox(c, lane, &blocks[k], keys);
+#pragma GCC unroll 4
+            for (int n = 0; n < JAM; n += 2) {
+                vq *a = c[n], *b = c[n + 1];
+                vf *row = (vf *)&z[4 * k][j + n / 2 * F];
+                box_muller_f(interleave((a[1] >> 32) ^ a[0], (b[1] >> 32) ^ b[0]), interleave(a[1], b[1]), row,
+                             row + LANES / F);
+                box_muller_f(interleave((a[3] >> 32) ^ a[2], (b[3] >> 32) ^ b[2]), interleave(a[3], b[3]),
+                             row + 2 * LANES / F, row + 3 * LANES / F);
+            }
         }
     }
 }
 
 static __attribute__((noinline)) void fill_d(double (*z)[LANES], uint64_t path, uint32_t step, uint32_t stream,
                                              const Keys *keys) {
-    for (int j = 0; j < LANES; j += D) {
-        Lane lane = lane_of(ramp(path + j, 1), stream, keys);
+    Block blocks[CHUNK];
+    for (int k = 0; k < CHUNK; k++) blocks[k] = block_of(step + k, keys);
+    for (int j = 0; j < LANES; j += JAM * D) {
+        Lane lane[JAM];
+#pragma GCC unroll 8
+        for (int n = 0; n < JAM; n++) lane[n] = lane_of(ramp(path + j + n * D, 1), stream, keys);
         for (int k = 0; k < CHUNK; k++) {
-            vq c[4];
-            philox(c, &lane, block_of(step + k, keys), keys);
-            vd *row = (vd *)&z[2 * k][j];
-            box_muller_d(c[1] ^ (c[0] << 32), c[3] ^ (c[2] << 32), row, row + LANES / D);
+            vq c[JAM][4];
+            philox(c, lane, &blocks[k], keys);
+#pragma GCC unroll 8
+            for (int n = 0; n < JAM; n++) {
+                vd *row = (vd *)&z[2 * k][j + n * D];
+                box_muller_d(c[n][1] ^ (c[n][0] << 32), c[n][3] ^ (c[n][2] << 32), row, row + LANES / D);
+            }
+        }
+    }
+}
+
+static __attribute__((noinline)) void fill_words(uint64_t (*words)[2][LANES], uint64_t path, uint32_t step,
+                                                 const Keys *keys) {
+    Block blocks[CHUNK];
+    for (int k = 0; k < CHUNK; k++) blocks[k] = block_of(step + k, keys);
+    for (int j = 0; j < LANES; j += JAM * D) {
+        Lane lane[JAM];
+#pragma GCC unroll 8
+        for (int n = 0; n < JAM; n++) lane[n] = lane_of(ramp(path + j + n * D, 1), 0, keys);
+        for (int k = 0; k < CHUNK; k++) {
+            vq c[JAM][4];
+            philox(c, lane, &blocks[k], keys);
+#pragma GCC unroll 8
+            for (int n = 0; n < JAM; n++) {
+                *(vq *)&words[k][0][j + n * D] = c[n][1] ^ (c[n][0] << 32);
+                *(vq *)&words[k][1][j + n * D] = c[n][3] ^ (c[n][2] << 32);
+            }
         }
     }
 }
 
 /* Functions of the updates -------------------------------------------------------------------------------------- */
-
-#if WIDTH == 64
-/* 1/sqrt(a) to 2e-16: 14 bits and two steps of Newton's method, of which the divider is not busy. */
-INLINE vd reciprocal_sqrt(vd a) {
-    vd y = (vd)_mm512_rsqrt14_pd((__m512d)a);
-    vd e = 1.0 - a * y * y;
-    y = y + y * e * (0.5 + 0.375 * e);
-    e = 1.0 - a * y * y;
-    return y + 0.5 * y * e;
-}
-INLINE vd root(vd a) { return a * reciprocal_sqrt(max_d(a, SPLAT_D(1e-300))); }
-#else
-INLINE vd root(vd a) { return sqrt_d(a); }
-#endif
 
 INLINE vd erf_d(vd x) { /* x P(x^2)/Q(x^2), see kernels/special.py */
     x = min_d(max_d(x, SPLAT_D(-5.6)), SPLAT_D(5.6));
@@ -277,8 +312,7 @@ INLINE vd erf_d(vd x) { /* x P(x^2)/Q(x^2), see kernels/special.py */
         p = p * v + P[k], q = q * v + Q[k];
         if (k > 0) p1 = p1 * v + P[k - 1], q1 = q1 * v + Q[k - 1];
     }
-    vd y = x * (p + u * p1) / (q + u * q1);
-    return min_d(max_d(y, SPLAT_D(-1.0)), SPLAT_D(1.0));
+    return x * (p + u * p1) / (q + u * q1);
 }
 
 /* The problem --------------------------------------------------------------------------------------------------- */
@@ -331,20 +365,20 @@ INLINE vd normal_d(const void *rows, int row, int j) {
         const double h = p->eta, scale = 1 / (sqrt(2.0) * p->sigma);                                                  \
         const double h00 = scale * p->H[0][0], h01 = scale * p->H[0][1], h10 = scale * p->H[1][0],                    \
                      h11 = scale * p->H[1][1];                                                                        \
-        for (int j = 0; j < LANES; j += D) {                                                                          \
-            vd x = *(vd *)&state->s[0][j], y = *(vd *)&state->s[1][j];                                                \
-            for (int k = 0; k < CHUNK; k++) {                                                                         \
+        for (int k = 0; k < CHUNK; k++) {                                                                             \
+            for (int j = 0; j < LANES; j += D) {                                                                      \
+                vd x = *(vd *)&state->s[0][j], y = *(vd *)&state->s[1][j];                                            \
                 vd mx = erf_d(h00 * x + h01 * y), my = erf_d(h10 * x + h11 * y);                                      \
-                x -= h * (mx + root(1.0 - mx * mx) * normal_##NAME(noise->z[0], 2 * k, j));                           \
-                y -= h * (my + root(1.0 - my * my) * normal_##NAME(noise->z[0], 2 * k + 1, j));                       \
+                x -= h * (mx + sqrt_d(max_d(1.0 - mx * mx, SPLAT_D(0))) * normal_##NAME(noise->z[0], 2 * k, j));                           \
+                y -= h * (my + sqrt_d(max_d(1.0 - my * my, SPLAT_D(0))) * normal_##NAME(noise->z[0], 2 * k + 1, j));                       \
+                *(vd *)&state->s[0][j] = x, *(vd *)&state->s[1][j] = y;                                               \
             }                                                                                                         \
-            *(vd *)&state->s[0][j] = x, *(vd *)&state->s[1][j] = y;                                                   \
         }                                                                                                             \
     }                                                                                                                 \
     INLINE void adam_coordinate_##NAME(vd *x, vd *m, vd *v, vd G, vd z1, vd z2, const Problem *p, Step step,          \
                                        int full) {                                                                    \
         const double h = p->eta, s = p->sigma, A = h * p->rho1, B = h * p->rho1 * s, C = h * p->rho2;                 \
-        vd g2 = G * G + s * s, root_v = root(max_d(*v, C * g2));                                                      \
+        vd g2 = G * G + s * s, root_v = sqrt_d(max_d(*v, C * g2));                                                      \
         vd drifted = *m + A * (G - *m), moved = drifted + B * z1;                                                     \
         *x -= (full ? moved : drifted) / (step.a * root_v + step.b);                                                  \
         *m = moved;                                                                                                   \
@@ -354,18 +388,18 @@ INLINE vd normal_d(const void *rows, int row, int j) {
     }                                                                                                                 \
     INLINE void adam_steps_##NAME(State *state, const NOISE *noise, const Problem *p, const Step *steps, int first,   \
                                   int full) {                                                                         \
-        for (int j = 0; j < LANES; j += D) {                                                                          \
-            vd s[6];                                                                                                  \
-            for (int i = 0; i < 6; i++) s[i] = *(vd *)&state->s[i][j];                                                \
-            for (int k = first; k < CHUNK; k++) {                                                                     \
+        for (int k = first; k < CHUNK; k++) {                                                                         \
+            for (int j = 0; j < LANES; j += D) {                                                                      \
+                vd s[6];                                                                                              \
+                for (int i = 0; i < 6; i++) s[i] = *(vd *)&state->s[i][j];                                            \
                 vd G0 = p->H[0][0] * s[0] + p->H[0][1] * s[1], G1 = p->H[1][0] * s[0] + p->H[1][1] * s[1];            \
                 vd z0 = normal_##NAME(noise->z[0], 2 * k, j), z1 = normal_##NAME(noise->z[0], 2 * k + 1, j);          \
                 vd w0 = full ? normal_##NAME(noise->z[1], 2 * k, j) : z0;                                             \
                 vd w1 = full ? normal_##NAME(noise->z[1], 2 * k + 1, j) : z1;                                         \
                 adam_coordinate_##NAME(&s[0], &s[2], &s[4], G0, z0, w0, p, steps[k], full);                           \
                 adam_coordinate_##NAME(&s[1], &s[3], &s[5], G1, z1, w1, p, steps[k], full);                           \
+                for (int i = 0; i < 6; i++) *(vd *)&state->s[i][j] = s[i];                                            \
             }                                                                                                         \
-            for (int i = 0; i < 6; i++) *(vd *)&state->s[i][j] = s[i];                                                \
         }                                                                                                             \
     }                                                                                                                 \
     static __attribute__((noinline)) void adam_full_##NAME(State *state, const NOISE *noise, const Problem *p,        \
@@ -510,31 +544,21 @@ int reference_run(const Problem *p, int64_t paths, int threads, Moments *moments
 
 int reference_lanes(void) { return LANES; }
 
-/* Nanoseconds of the stages are measured from outside by these: `rounds` chunks of noise, and nothing else. */
-double reference_noise(int precision, int words_only, int64_t rounds, uint64_t seed) {
-    static NoiseD noise;
+/* For timing the stages: `rounds` chunks of draws, of raw words (stage 0), float32 or float64 normals (1, 2). */
+double reference_draws(int stage, int64_t rounds, uint64_t seed) {
+    static union {
+        NoiseF f;
+        NoiseD d;
+        uint64_t words[CHUNK][2][LANES];
+    } noise __attribute__((aligned(64)));
     Keys keys = keys_of(seed);
     double total = 0;
     for (int64_t i = 0; i < rounds; i++) {
-        if (words_only) {
-            vq kept = {};
-            for (int j = 0; j < LANES; j += D) {
-                Lane lane = lane_of(ramp(j, 1), 0, &keys);
-                for (int k = 0; k < CHUNK / 2; k++) {
-                    vq c[4];
-                    philox(c, &lane, block_of((uint32_t)(i * CHUNK) + k, &keys), &keys);
-                    kept += (c[1] ^ (c[0] << 32)) + (c[3] ^ (c[2] << 32));
-                }
-            }
-            total += (double)kept[0];
-        } else if (precision) {
-            fill_d(noise.z[0], 0, (uint32_t)(i * CHUNK), 0, &keys);
-            total += noise.z[0][0][0];
-        } else {
-            NoiseF *f = (NoiseF *)&noise;
-            fill_f(f->z[0], 0, (uint32_t)(i * CHUNK), 0, &keys);
-            total += f->z[0][0][0];
-        }
+        uint32_t step = (uint32_t)(i * CHUNK);
+        if (stage == 0) fill_words(noise.words, 0, step, &keys);
+        if (stage == 1) fill_f(noise.f.z[0], 0, step, 0, &keys);
+        if (stage == 2) fill_d(noise.d.z[0], 0, step, 0, &keys);
+        total += noise.d.z[0][0][0];
     }
     return total;
 }
