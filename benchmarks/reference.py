@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from measure import Unavailable
 from workloads import BETA1, BETA2, EPS, ETA, EVERY, RHO1, RHO2, SAVES, SIGMA, STEPS, V0, X0, Array, H, Result
 
 VARIANTS = {
@@ -26,10 +27,6 @@ PROBLEMS = ("W1", "W2", "W3", "W3-2025")
 PRECISIONS = ("mix", "double")
 STAGES = ("Philox, word of 32 bits", "normal, float32", "normal, float64")
 """What `nanoseconds` times."""
-
-
-class Unavailable(RuntimeError):
-    """An implementation cannot run here; the message says why."""
 
 
 class _Problem(ctypes.Structure):
