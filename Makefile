@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
+RIVALS := .venv-competitors
 
-.PHONY: demo test check kernels bench clean
+.PHONY: demo test check kernels bench competitors clean
 
 demo: $(STAMP)
 	$(BIN)/adasde reproduce compagnoni2025 --quick --out out/demo
@@ -21,11 +22,16 @@ check: $(STAMP)
 kernels: $(STAMP)
 	$(BIN)/adasde kernels --write
 
+# Other libraries take part where they are installed: `make competitors` puts them into an environment of their own.
 bench: $(STAMP)
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/run.py $(if $(wildcard $(RIVALS)/bin/python),--competitors $(RIVALS)/bin/python)
+
+competitors:
+	$(PYTHON) -m venv $(RIVALS)
+	$(RIVALS)/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/competitors/requirements.txt
 
 clean:
-	rm -rf $(VENV) out
+	rm -rf $(VENV) $(RIVALS) out
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)

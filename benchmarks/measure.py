@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from workloads import STEPS, Result
@@ -12,17 +12,31 @@ from workloads import STEPS, Result
 STANDARD_ERRORS = 5.0
 
 
+class Unavailable(RuntimeError):
+    """An implementation cannot run here; the message says why."""
+
+
 class Disagreement(RuntimeError):
     """Two implementations do not compute the same thing, so that comparing their speed means nothing."""
 
 
 @dataclass(frozen=True)
+class Timed:
+    """What a run found, and its CPU seconds (of the whole process) and wall seconds."""
+
+    result: Result
+    cpu: float
+    wall: float
+
+
+@dataclass(frozen=True)
 class Implementation:
-    """One way to run a workload: ``run(paths, seed)``, and the number of paths of a timed run."""
+    """One way to run a workload: ``run(paths, seed)``, and the paths of a timed run and of the checked one."""
 
     name: str
-    run: Callable[[int, int], Result]
+    run: Callable[[int, int], Timed]
     paths: int
+    sample: int
 
 
 @dataclass(frozen=True)
@@ -38,38 +52,44 @@ class Figure:
         return cls(statistics.median(values), min(values), max(values))
 
 
-def agreement(implementations: Sequence[Implementation], paths: int) -> dict[str, float]:
-    """Largest difference of each pair's moments over the saved times, in standard errors.
+def here(run: Callable[[int, int], Result]) -> Callable[[int, int], Timed]:
+    """``run`` timed in this process."""
 
-    Compiles all of them on the way. Raises `Disagreement` for a pair that is `STANDARD_ERRORS` or more apart.
+    def timed(paths: int, seed: int) -> Timed:
+        cpu, wall = time.process_time(), time.perf_counter()
+        result = run(paths, seed)
+        return Timed(result, time.process_time() - cpu, time.perf_counter() - wall)
+
+    return timed
+
+
+def agreement(implementation: Implementation, expected: Result) -> float:
+    """Largest difference between an implementation's moments and the expected ones, in standard errors.
+
+    Compiles it on the way. Raises `Disagreement` where that is `STANDARD_ERRORS` or more.
     """
-    results = [(each.name, each.run(paths, 1 + number)) for number, each in enumerate(implementations)]
-    found = {}
-    for i, (name, result) in enumerate(results):
-        for other_name, other in results[:i]:
-            distance = found[f"{other_name}, {name}"] = result.distance(other)
-            if not distance < STANDARD_ERRORS:
-                raise Disagreement(f"{other_name} and {name} are {distance:.1f} standard errors apart")
-    return found
-
-
-def path_steps_per_second(run: Callable[[int, int], Result], paths: int, seed: int) -> tuple[float, float]:
-    """Path-steps per second of CPU time of the whole process, and per second of wall time."""
-    cpu, wall = time.process_time(), time.perf_counter()
-    run(paths, seed)
-    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    return paths * STEPS / cpu, paths * STEPS / wall
+    distance = implementation.run(implementation.sample, 1).result.distance(expected)
+    if not distance < STANDARD_ERRORS:
+        raise Disagreement(f"{distance:.1f} standard errors from adasde")
+    return distance
 
 
 def alternate(implementations: Sequence[Implementation], rounds: int) -> dict[str, list[tuple[float, float]]]:
-    """The rates of `path_steps_per_second` by implementation, measured in turn: A B C A B C ..."""
+    """Path-steps per CPU second and per wall second by implementation, measured in turn: A B C A B C ..."""
     rates: dict[str, list[tuple[float, float]]] = {each.name: [] for each in implementations}
     for number in range(rounds):
         for each in implementations:
-            rates[each.name].append(path_steps_per_second(each.run, each.paths, number))
+            timed = each.run(each.paths, number)
+            rates[each.name].append((each.paths * STEPS / timed.cpu, each.paths * STEPS / timed.wall))
     return rates
 
 
 def ratios(first: Sequence[float], second: Sequence[float]) -> Figure:
     """first / second, round by round."""
     return Figure.of([a / b for a, b in zip(first, second, strict=True)])
+
+
+def fastest(rates: Mapping[str, Sequence[float]], names: Sequence[str]) -> str | None:
+    """The name with the largest median rate among those that were measured."""
+    measured = [name for name in names if name in rates]
+    return max(measured, key=lambda name: statistics.median(rates[name]), default=None)

@@ -1,11 +1,12 @@
-"""Measures adasde against the naive loops, side by side on one thread, and writes benchmarks/results.json.
+"""Measures adasde against C with intrinsics and against other tools, side by side on one thread.
 
-    python benchmarks/run.py [--quick] [--out FILE]
+    python benchmarks/run.py [--quick] [--competitors PYTHON] [--out FILE]
 
 Figures are path-steps per second of CPU time of the process, everything included but compilation: planning,
-noise, steps, moments. The implementations of a workload run in alternation, and ratios are taken round by
-round. First all of them must agree: means and covariances within 5 standard errors at every saved time; and
-the two Adam models, which are different SDEs, must be told apart by the same test.
+noise, steps, moments. The implementations of a workload run in alternation on one core, and ratios are taken round
+by round. First each must agree with adasde: means and covariances within 5 standard errors at every saved time; and
+the two Adam models, which are different SDEs, must be told apart by the same test. What cannot run, or does not
+agree, is named with the reason. Competitors run in processes of their own under the interpreter that has them.
 """
 
 from __future__ import annotations
@@ -14,77 +15,186 @@ import os
 
 from threads import ONE_THREAD
 
-os.environ |= dict.fromkeys(ONE_THREAD, "1")
+os.environ |= ONE_THREAD
 
 import argparse
 import json
 import platform
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from measure import STANDARD_ERRORS, Disagreement, Figure, Implementation, agreement, alternate, ratios
+from competitors import MODULES
+from measure import (
+    STANDARD_ERRORS,
+    Disagreement,
+    Figure,
+    Implementation,
+    Unavailable,
+    agreement,
+    alternate,
+    fastest,
+    here,
+    ratios,
+)
 from naive import generator_paths, numba_paths, numpy_paths
 from processes import COMMANDS, command_line, compilation
+from reference import (
+    PRECISIONS,
+    STAGES,
+    VARIANTS,
+    compiler_version,
+    library,
+    nanoseconds,
+    processor_flags,
+    reference_moments,
+)
+from remote import Worker
+from report import show
 from rich.console import Console
-from rich.table import Table
-from workloads import ETA, SIGMA, STEPS, W1, W2, W3, W3_2025, X0, H, Workload
+from targets import judge
+from workloads import ETA, SIGMA, STEPS, W1, W2, W3, W3_2025, X0, H, Result, Workload
 
 WORKLOADS = (W1, W2, W3, W3_2025)
-ADASDE, LOOP = "adasde", "naive numba loop"
-GENERATOR, NUMPY = "numba loop, Generator", "numpy batch"
+ADASDE: dict[str, dict[str, Any]] = {
+    "adasde": {},
+    "adasde --fast": {"fast": True},
+    "adasde, double noise": {"noise_precision": "double"},
+    "adasde --fast, double noise": {"noise_precision": "double", "fast": True},
+}
+"""adasde and the arguments of `simulate`."""
+SAMPLE = 65_536
 
 
-def implementations(workload: Workload) -> list[Implementation]:
-    """adasde, the numba loops and numpy, each with a number of paths for about half a second."""
-    return [
-        Implementation(ADASDE, workload.simulate, 65_536),
-        Implementation(LOOP, lambda paths, seed: numba_paths(workload.name, paths), 8_000),
-        Implementation(GENERATOR, partial(generator_paths, workload.name), 16_000),
-        Implementation(NUMPY, partial(numpy_paths, workload.name), 10_000),
-    ]
+def own(workload: Workload) -> Iterator[Implementation]:
+    """adasde, strict and contracted, with both noises; the unavailable ones raise when they run."""
+    for name, options in ADASDE.items():
+        yield Implementation(name, here(partial(adasde_paths, workload, options)), SAMPLE, SAMPLE)
 
 
-def measure(workload: Workload, rounds: int, paths: int) -> dict[str, Any]:
+def adasde_paths(workload: Workload, options: dict[str, Any], paths: int, seed: int, threads: int = 1) -> Result:
+    """Runs adasde; an option that this version does not know makes it `Unavailable`."""
+    from adasde.errors import UnknownName
+
+    try:
+        return workload.simulate(paths, seed, threads, **options)
+    except (TypeError, UnknownName) as error:
+        if options:
+            raise Unavailable(f"not available: {error}") from None
+        raise
+
+
+def in_c(workload: Workload) -> Iterator[Implementation]:
+    """The C reference in each of its variants and noises."""
+    for precision in PRECISIONS:
+        for variant in VARIANTS:
+            run = partial(reference_moments, workload.name, precision, variant)
+            yield Implementation(f"C, {precision}, {variant}", here(run), SAMPLE, SAMPLE)
+
+
+def by_hand(workload: Workload) -> Iterator[Implementation]:
+    """The numba loops and numpy, each with a number of paths for about half a second."""
+    loop = here(lambda paths, seed: numba_paths(workload.name, paths))
+    yield Implementation("numba loop", loop, 8_000, 20_000)
+    generator = here(partial(generator_paths, workload.name))
+    yield Implementation("numba loop, Generator", generator, 16_000, 20_000)
+    yield Implementation("numpy batch", here(partial(numpy_paths, workload.name)), 10_000, 20_000)
+
+
+def measure(workload: Workload, rounds: int, workers: Sequence[Worker]) -> dict[str, Any]:
     """Agreement, rates and ratios of one workload."""
-    contenders = implementations(workload)
-    distances = agreement(contenders, paths)
+    others = [each for worker in workers for each in worker.implementations(workload.name)]
+    distances, skipped, contenders = {}, {}, []
+    expected = workload.simulate(SAMPLE, 0)
+    for each in (*own(workload), *in_c(workload), *by_hand(workload), *others):
+        try:
+            distances[each.name] = agreement(each, expected)
+            contenders.append(each)
+        except Unavailable as reason:
+            skipped[each.name] = str(reason)
     rates = alternate(contenders, rounds)
     cpu = {name: [c for c, _ in pairs] for name, pairs in rates.items()}
-    wall = {name: [w for _, w in pairs] for name, pairs in rates.items()}
+    references = {p: fastest(cpu, [f"C, {p}, {variant}" for variant in VARIANTS]) for p in PRECISIONS}
     return {
-        "standard_errors_apart": distances,
+        "standard_errors_from_adasde": distances,
+        "skipped": skipped,
         "path_steps_per_cpu_second": {name: asdict(Figure.of(values)) for name, values in cpu.items()},
-        "path_steps_per_wall_second": {name: asdict(Figure.of(values)) for name, values in wall.items()},
-        "ratio_to_naive_loop": {n: asdict(ratios(cpu[n], cpu[LOOP])) for n in cpu if n != LOOP},
+        "reference": references,
+        "ratios": {first: {n: asdict(ratios(cpu[first], cpu[n])) for n in cpu} for first in ADASDE if first in cpu},
     }
 
 
-def control(paths: int) -> float:
+def control() -> float:
     """Standard errors between the two Adam models: the test of agreement must tell them apart."""
-    distance = W3.simulate(paths, 1).distance(numba_paths(W3_2025.name, paths))
+    distance = W3.simulate(20_000, 1).distance(numba_paths(W3_2025.name, 20_000))
     if distance < STANDARD_ERRORS:
         raise Disagreement(f"the test of agreement cannot tell two models apart: {distance:.1f} standard errors")
     return distance
 
 
-def two_threads(rounds: int) -> Figure | None:
-    """Wall time of W1 on one thread over that on two, in alternation.
+def two_threads(rounds: int) -> dict[str, Figure | None]:
+    """Wall time of W1 on one thread over that on two, in alternation, of adasde and of C.
 
-    Rounds in which other programs held the cores (CPU time below 0.9 of threads times wall time) say nothing about
+    Rounds in which other programs held the cores (CPU time below 0.95 of threads times wall time) say nothing about
     the threads and are left out; None if that leaves none.
     """
-    contenders = [Implementation(str(n), partial(W1.simulate, threads=n), 65_536) for n in (1, 2)]
-    found = alternate(contenders, 3 * rounds)
-    pairs = [
-        (two, one)
-        for (one_cpu, one), (two_cpu, two) in zip(found["1"], found["2"], strict=True)
-        if one > 0.9 * one_cpu and two > 1.8 * two_cpu
-    ]
-    return ratios([two for two, _ in pairs], [one for _, one in pairs]) if pairs else None
+    runs = {"adasde": partial(adasde_paths, W1, {})}
+    variant = best_variant()
+    if variant:
+        runs["C, mix"] = lambda paths, seed, threads: reference_moments("W1", "mix", variant, paths, seed, threads)
+    found: dict[str, Figure | None] = {}
+    for name, run in runs.items():
+        contenders = [Implementation(str(n), here(partial(run, threads=n)), 4 * SAMPLE, SAMPLE) for n in (1, 2)]
+        rates = alternate(contenders, 3 * rounds)
+        pairs = [
+            (two, one)
+            for (one_cpu, one), (two_cpu, two) in zip(rates["1"], rates["2"], strict=True)
+            if one > 0.95 * one_cpu and two > 1.9 * two_cpu
+        ]
+        found[name] = ratios([two for two, _ in pairs], [one for _, one in pairs]) if pairs else None
+    return found
+
+
+def best_variant() -> str | None:
+    """The last of `VARIANTS` that runs here."""
+    found = None
+    for variant in VARIANTS:
+        try:
+            library(variant)
+        except Unavailable:
+            continue
+        found = variant
+    return found
+
+
+def stages(rounds: int) -> dict[str, dict[str, Figure]]:
+    """Nanoseconds per word and per normal of the C reference."""
+    found: dict[str, dict[str, Figure]] = {}
+    for variant in VARIANTS:
+        try:
+            found[variant] = {s: Figure.of([nanoseconds(s, variant) for _ in range(rounds)]) for s in STAGES}
+        except Unavailable:
+            continue
+    return found
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """Keeps this process, and the children that it starts, on one core, where the system can."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(allowed)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 def machine() -> dict[str, Any]:
@@ -92,82 +202,71 @@ def machine() -> dict[str, Any]:
     text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
     fields = {name.strip(): value.strip() for name, value in fields.items()}
-    flags = fields.get("flags", "").split()
+    try:
+        gcc = compiler_version()
+    except Unavailable as reason:
+        gcc = str(reason)
     return {
         "cpu": fields.get("model name", platform.machine()),
-        "simd": [flag for flag in ("avx2", "fma", "avx512f") if flag in flags],
+        "family, model": [fields.get("cpu family"), fields.get("model")],
+        "simd": [flag for flag in ("avx2", "fma", "avx512f") if flag in processor_flags()],
         "cores": os.cpu_count(),
         "load_average_at_start": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
-        **{name: version(name) for name in ("numpy", "numba", "llvmlite")},
+        **{name: version(name) for name in ("adasde", "numpy", "numba", "llvmlite")},
+        "gcc": gcc,
     }
 
 
-def run(quick: bool, console: Console) -> dict[str, Any]:
-    """All measurements, in about a minute and a half, or in half a minute."""
-    rounds, paths, repetitions = (3, 10_000, 3) if quick else (5, 20_000, 5)
-    problem = {"H": H.tolist(), "x0": X0.tolist(), "eta": ETA, "sigma": SIGMA, "steps": STEPS}
+def run(quick: bool, python: str, console: Console) -> dict[str, Any]:
+    """All measurements."""
+    rounds = 3 if quick else 7
     results: dict[str, Any] = {
         "command": "python benchmarks/run.py" + " --quick" * quick,
         "machine": machine(),
-        "problem": problem,
+        "problem": {"H": H.tolist(), "x0": X0.tolist(), "eta": ETA, "sigma": SIGMA, "steps": STEPS},
         "rounds": rounds,
+        "competitors": {},
+        "workloads": {},
     }
     with console.status("") as status:
-        results["workloads"] = {}
-        for workload in WORKLOADS:
-            status.update(f"{workload.name}: {workload.optimizer}, model {workload.model}")
-            results["workloads"][workload.name] = measure(workload, rounds, paths)
-        results["standard_errors_between_different_models"] = control(paths)
+        with one_core(), ExitStack() as stack:
+            workers = []
+            for module in MODULES:
+                status.update(f"starting {module}")
+                try:
+                    workers.append(stack.enter_context(Worker(python, module)))
+                    results["competitors"][module] = workers[-1].versions
+                except Unavailable as reason:
+                    results["competitors"][module] = f"skipped: {reason}"
+            for workload in WORKLOADS:
+                status.update(f"{workload.name}: {workload.optimizer}, model {workload.model}")
+                results["workloads"][workload.name] = measure(workload, rounds, workers)
+            results["standard_errors_between_different_models"] = control()
+            found = stages(rounds)
+            results["reference_nanoseconds"] = {v: {s: asdict(f) for s, f in each.items()} for v, each in found.items()}
         status.update("two threads")
-        speedup = two_threads(rounds)
-        results["two_threads_over_one_W1"] = asdict(speedup) if speedup else None
+        results["two_threads_over_one_W1"] = {n: asdict(f) if f else None for n, f in two_threads(rounds).items()}
         status.update("command line and compilation")
+        repetitions = 3 if quick else 5
         results["command_line_cpu_seconds"] = {c: asdict(command_line(c, repetitions)) for c in COMMANDS}
-        stages = compilation(1, repetitions)
-        results["seconds"] = {kind: {n: asdict(f) for n, f in found.items()} for kind, found in stages.items()}
+        around = compilation(1, repetitions)
+        results["seconds"] = {kind: {n: asdict(f) for n, f in each.items()} for kind, each in around.items()}
+    results["targets"] = judge(results)
     return results
-
-
-def show(results: dict[str, Any], console: Console) -> None:
-    """Prints the results as tables."""
-    rates = Table(title="Million path-steps per CPU second on one thread: median (range)")
-    rates.add_column("workload")
-    rates.add_column("implementation")
-    for heading in ("path-steps/s", "ratio to the naive loop", "standard errors apart"):
-        rates.add_column(heading, justify="right")
-    for workload, found in results["workloads"].items():
-        for name, figure in found["path_steps_per_cpu_second"].items():
-            ratio = found["ratio_to_naive_loop"].get(name)
-            apart = max(v for pair, v in found["standard_errors_apart"].items() if name in pair)
-            shown = spread(ratio, ".1f") if ratio else "1"
-            rates.add_row(workload, name, spread(figure, ".3g", 1e-6), shown, f"{apart:.1f}")
-        rates.add_section()
-    others = Table("measured", "median (range)", title="Around the kernels")
-    speedup = results["two_threads_over_one_W1"]
-    others.add_row("W1: two threads over one, wall time", spread(speedup, ".2f") if speedup else "no two free cores")
-    for command, figure in results["command_line_cpu_seconds"].items():
-        others.add_row(f"{command}, warm cache: CPU s", spread(figure, ".2f"))
-    for kind, stages in results["seconds"].items():
-        for stage, figure in stages.items():
-            others.add_row(f"{stage}, {kind} cache: s", spread(figure, ".3f"))
-    console.print(rates, others)
-
-
-def spread(figure: dict[str, float], form: str, unit: float = 1.0) -> str:
-    """median (low - high)."""
-    median, low, high = (figure[name] * unit for name in ("median", "low", "high"))
-    return f"{median:{form}} ({low:{form}} - {high:{form}})"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs everything, prints tables and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="fewer rounds and paths")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds")
+    parser.add_argument(
+        "--competitors", default=sys.executable, metavar="PYTHON", help="the interpreter that has the other libraries"
+    )
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results.json"), metavar="FILE")
     options = parser.parse_args(arguments)
-    console = Console(width=110)
-    results = run(options.quick, console)
+    console = Console(width=120)
+    results = run(options.quick, options.competitors, console)
     show(results, console)
     options.out.write_text(json.dumps(results, indent=2) + "\n")
 

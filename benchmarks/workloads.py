@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,8 +75,8 @@ class Workload:
     init: Mapping[str, float] = field(default_factory=dict)
     start: int = 0
 
-    def simulate(self, paths: int, seed: int = 0, threads: int = 1) -> Result:
-        """Runs the workload through `adasde.simulate`."""
+    def simulate(self, paths: int, seed: int = 0, threads: int = 1, **options: Any) -> Result:
+        """Runs the workload through `adasde.simulate`; ``options`` are its further arguments."""
         import adasde
 
         ensemble = adasde.simulate(
@@ -93,6 +94,7 @@ class Workload:
             init=self.init,
             start=self.start,
             **self.hyperparameters,
+            **options,
         )
         if ensemble.cov is None or ensemble.diverged.any():
             raise RuntimeError(f"{self.name}: {ensemble.diverged.max()} paths diverged")
