@@ -11,12 +11,14 @@ from numpy.typing import ArrayLike
 
 from adasde.domain import counted
 from adasde.ensemble import Ensemble, merge_tree
+from adasde.errors import InvalidParameter, UnknownName
 from adasde.losses.base import Loss
 from adasde.noise import Noise
 from adasde.run import Run, plan
 
 Leaf = TypeVar("Leaf")
 Progress = Callable[[int, int], None]
+DEVICES = ("cpu", "cuda")
 
 
 def simulate(
@@ -36,6 +38,8 @@ def simulate(
     threads: int | None = None,
     chunk: int = 1,
     progress: Progress | None = None,
+    device: str = "cpu",
+    precision: str = "float64",
     **hyperparameters: float,
 ) -> Ensemble:
     """Simulates ``paths`` independent paths for ``steps`` optimizer steps and returns their moments.
@@ -49,15 +53,30 @@ def simulate(
     threads   worker threads (all processors by default); the result is the same bytes whatever the number, and
               whatever ``chunk``, the leaves of paths handed to a worker at a time
     progress  called as progress(paths done, paths)
+    device    ``cpu`` or ``cuda``; same draws, so that the results differ by rounding alone
+    precision ``float64`` or, on a GPU, ``float32``: of the state; the moments are in float64 always
 
     Hyperparameters go by their names (``lr``, ``beta1``, ``weight_decay``, ...). The optimizer and an SDE with
     substeps=1 share their draws. Raises `InvalidParameter` and its kin for anything outside its domain; a path that
     blows up is counted in ``diverged`` and averaged nowhere. An interrupt returns the moments of what is finished.
     """
     run = plan(optimizer, model, loss, noise, steps, paths, seed, substeps, start, save, x0, init, hyperparameters)
+    if on_gpu(device, precision):
+        from adasde.cuda import simulate_on_gpu
+
+        return simulate_on_gpu(run, precision, progress)
     done = report_paths(run, progress)
     leaves, complete = run_leaves(run.moments, run.leaves, worker_threads(threads), counted("chunk", chunk), done)
     return run.ensemble(merge_tree(leaves), complete)
+
+
+def on_gpu(device: str, precision: str) -> bool:
+    """Whether the device is a GPU. Raises `UnknownName`, or `InvalidParameter` for a precision that a CPU lacks."""
+    if device not in DEVICES:
+        raise UnknownName("device", device, DEVICES)
+    if device == "cpu" and precision != "float64":
+        raise InvalidParameter("precision", precision, "{float64}", "a CPU has this one only; use --device cuda")
+    return device == "cuda"
 
 
 def worker_threads(threads: int | None) -> int:

@@ -21,7 +21,10 @@ FIGURES = (".pdf", ".png", ".svg")
 @run_options
 @click.option("--save", default=11, show_default=True, help="Number of saved times, the first and last included.")
 @click.option("--substeps", default=1, show_default=True, help="SDE steps per optimizer step: dt = lr / substeps.")
-@click.option("--device", type=click.Choice(["cpu"]), default="cpu", show_default=True)
+@click.option("--device", default="cpu", show_default=True, help="`cpu`, or `cuda` for a GPU; the same draws on both.")
+@click.option(
+    "--precision", default="float64", show_default=True, help="Of the state: `float64`, or `float32` on a GPU."
+)
 @click.option(
     "--plot",
     type=click.Path(dir_okay=False),
@@ -34,6 +37,7 @@ def command(
     save: int,
     substeps: int,
     device: str,
+    precision: str,
     plot: str | None,
     **options: Any,
 ) -> None:
@@ -44,7 +48,7 @@ def command(
     from adasde.cli.progress import progress
     from adasde.simulation import simulate
 
-    arguments = run_arguments(options) | {"save": save}
+    arguments = run_arguments(options) | {"save": save, "device": device, "precision": precision}
     if plot is not None:
         _check_plot(Path(plot))
     with progress(f"{optimizer} {model}") as report:
