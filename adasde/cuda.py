@@ -38,7 +38,9 @@ def simulate_on_gpu(run: Run, precision: str, progress: Callable[[int, int], Non
     Raises `MissingData` without numba-cuda or a GPU, and `InvalidParameter` or `NoModel` for what has no kernel there.
     An interrupt returns the moments of the batches that are finished.
     """
-    device_run = DeviceRun(run, checked_precision(precision))
+    checked_precision(precision)
+    require_package()
+    device_run = DeviceRun(run, precision)
     require_gpu()
     leaves: list[Moments] = []
     complete = True
@@ -61,21 +63,30 @@ def checked_precision(precision: str) -> str:
     return precision
 
 
-def require_gpu() -> None:
-    """Raises `MissingData`, with what to install, unless numba-cuda and a GPU are there; its simulator will do."""
-    if os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0"):
-        return
-    if importlib.util.find_spec("numba_cuda") is None:
+def simulated() -> bool:
+    """Whether numba's simulator stands in for a GPU."""
+    return os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0")
+
+
+def require_package() -> None:
+    """Raises `MissingData` unless numba-cuda is installed."""
+    if not simulated() and importlib.util.find_spec("numba_cuda") is None:
         install = "pip install 'adasde[cu12]' or 'adasde[cu13]', for the CUDA version of your driver"
         raise MissingData(f"device cuda: the package numba-cuda is not installed: {install}; or {REMEDY}")
+
+
+def require_gpu() -> None:
+    """Raises `MissingData` unless there is a GPU that CUDA can use."""
     from numba import cuda
 
+    if simulated():
+        return
     try:
         found = cuda.is_available() and len(cuda.gpus) > 0
     except Exception as error:  # the driver's own exceptions have no common base
         raise MissingData(f"device cuda: the driver says {error}; {REMEDY}") from error
     if not found:
-        hint = "check the driver with nvidia-smi, and that pip installed adasde[cu12] or adasde[cu13] to match it"
+        hint = "check the driver with nvidia-smi, and pip install 'adasde[cu12]' or 'adasde[cu13]' to match it"
         raise MissingData(f"device cuda: no GPU that CUDA can use was found; {hint}; or {REMEDY}")
 
 
@@ -168,6 +179,8 @@ class DeviceRun:
 
     def _launches(self) -> Iterator[tuple[Any, Any, int, int, slice]]:
         """(kernel, table, first step, last step, saved times) of each launch, in order."""
+        from adasde.kernels.cuda.device.paths import built
+
         run, T = self.run, PRECISIONS[self.precision]
         spans = [(0, 0, run.handover), (1, run.handover, run.steps)]
         for which, begin, end in spans:
@@ -177,7 +190,8 @@ class DeviceRun:
                 table = self._table(which, first, last, substeps)
                 high = last + (last == run.steps)
                 saved = slice(*(int(i) for i in np.searchsorted(run.saves, [first, high])))
-                yield self.built[which], np.ascontiguousarray(table, dtype=T), first, last, saved
+                kernel = built(self.kernels[which], T, self.dimension, substeps, self.family)
+                yield kernel, np.ascontiguousarray(table, dtype=T), first, last, saved
 
     def _table(self, which: int, first: int, last: int, substeps: int) -> NDArray[np.float64]:
         try:
@@ -186,16 +200,6 @@ class DeviceRun:
             name = f"device cuda: {self.run.optimizer}, model {self.run.model_name}: coefficients"
             raise InvalidParameter(name, str(error), "the finite numbers", REMEDY) from error
         return table
-
-    @cached_property
-    def built(self) -> list[Any]:
-        """The kernels for this precision, dimension, loss and number of substeps; compiled when they are launched."""
-        T, family = PRECISIONS[self.precision], self.family
-        substeps = (1, self.run.substeps)
-        return [
-            kernel.build(T, self.dimension, r, family.gradient, family.hessian_vector)
-            for kernel, r in zip(self.kernels, substeps, strict=True)
-        ]
 
     def _moments(self, xs: Any, leaves: int) -> list[Moments]:
         from numba import cuda

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numba import cuda, float32, float64, int64
 from numpy.typing import NDArray
+
+from adasde.kernels.cuda.device.losses import LossFamily
 
 Coefficients = Callable[..., tuple[float, ...]]
 
@@ -41,6 +44,12 @@ class PathKernel:
             row = self.coefficients(numbers, k + 1, t, dt)
             rows.append(row + self.along(numbers, k + 1, t, dt) if self.along else row)
         return np.array(rows, dtype=np.float64)
+
+
+@cache
+def built(kernel: PathKernel, T: Any, d: int, substeps: int, family: LossFamily) -> Any:
+    """The kernel for a precision, a dimension, a number of substeps and a loss; compiled when it is first launched."""
+    return kernel.build(T, d, substeps, family.gradient, family.hessian_vector)
 
 
 def path_kernel(
