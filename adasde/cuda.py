@@ -136,12 +136,11 @@ class DeviceRun:
         module = importlib.import_module(f"adasde.kernels.cuda.{run.optimizer}")
         kernels = []
         for model in ("algorithm", run.model_name):
-            if model in module.HOST_ONLY:
-                raise NoModel(f"{run.optimizer}: model", model, "{on a GPU}", f"{module.HOST_ONLY[model]}; {REMEDY}")
-            laws = module.MODELS[model]
+            laws = module.MODELS.get(model, {})
             if run.noise.law not in laws:
                 where = f"device cuda, {run.optimizer}, model {model}: noise law"
-                raise NoModel(where, run.noise.law, f"{{{', '.join(laws)}}}", REMEDY)
+                reason = f"{module.HOST_ONLY[model]}; " if model in module.HOST_ONLY else ""
+                raise NoModel(where, run.noise.law, f"{{{', '.join(laws)}}}", reason + REMEDY)
             kernels.append(laws[run.noise.law])
         return kernels
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -113,7 +114,7 @@ VALUES = {"lr": 0.05, "beta1": 0.6, "beta2": 0.9, "eps": 1e-3, "weight_decay": 0
 
 
 def every_model() -> dict[str, dict[str, float]]:
-    """The largest difference between a CUDA kernel and the CPU's step after five steps, relative to the state's size."""
+    """The largest difference between a CUDA kernel and the CPU's step after five steps, relative to 1 + |y|."""
     rng, lanes, first, last = np.random.default_rng(3), 3, 2, 7
     found = {}
     for optimizer in names():
@@ -191,6 +192,25 @@ def moments() -> dict[str, Any]:
     return {"gap": worst, "counts": counts, "diverged": found}
 
 
+def benchmark() -> dict[str, Any]:
+    """The checks of benchmarks/gpu.py on a small W3, and what they say of coefficients that are one percent off."""
+    sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
+    import gpu
+    import workloads
+
+    table = adasde.cuda.DeviceRun._table
+    small = {"STEPS": 10, "COMPARED_PATHS": 2, "CPU_PATHS": 40}
+    with patch.multiple(gpu, **small), patch.object(workloads, "STEPS", 10):
+        found = gpu.correctness(workloads.W3, "float64")
+        with patch.object(adasde.cuda.DeviceRun, "_table", lambda *arguments: 1.01 * table(*arguments)):
+            try:
+                gpu.correctness(workloads.W3, "float64")
+                said = "nothing"
+            except gpu.Disagreement as error:
+                said = str(error)
+    return {**found, "wrong": said, "refused": gpu.main([])}
+
+
 if __name__ == "__main__":
-    sections = {f.__name__: f for f in (known_answers, normals, every_model, ensembles, moments, batches)}
+    sections = {f.__name__: f for f in (known_answers, normals, every_model, ensembles, moments, batches, benchmark)}
     print(json.dumps({name: sections[name]() for name in sys.argv[1:] or sections}))

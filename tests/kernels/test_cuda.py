@@ -8,11 +8,13 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -21,6 +23,9 @@ from adasde.cli import main
 from adasde.cuda import DeviceRun, require_gpu, simulate_on_gpu
 from adasde.errors import InvalidParameter, MissingData, NoModel
 from adasde.kernels import driver
+from adasde.kernels.lanes import field_kernel, value_kernel
+from adasde.losses.base import Loss
+from adasde.noise import Noise
 from adasde.optimizers import CHECKED_IN, models, names
 from adasde.run import Run, plan
 from adasde.simulation import simulate
@@ -96,7 +101,41 @@ def test_limits_are_the_drivers() -> None:
     assert (moments.DIVERGED, moments.DIVERGED_LOSS) == (driver.DIVERGED, driver.DIVERGED_LOSS)
 
 
+def test_the_benchmarks_own_checks(simulated: dict[str, Any]) -> None:
+    """benchmarks/gpu.py finds a small W3 right, and notices coefficients that are one percent off; it refuses to
+    measure the simulator."""
+    found = simulated["benchmark"]
+    assert found["path_error"] < 1e-12 and found["standard_errors_from_cpu"] < 5
+    assert re.match("W3 in float64: a path is off by", found["wrong"]) and found["refused"] == 3
+
+
+def test_the_benchmark_refuses_without_a_gpu(tmp_path: Path) -> None:
+    """No GPU, no numbers: exit code 3, a reason, and no file."""
+    from numba import cuda
+
+    if cuda.is_available():
+        pytest.skip("there is a GPU")
+    out = tmp_path / "gpu.json"
+    program = Path(__file__).parents[2] / "benchmarks" / "gpu.py"
+    done = subprocess.run([sys.executable, str(program), "--out", str(out)], capture_output=True, text=True)
+    assert done.returncode == 3 and "nothing was measured or written" in done.stderr and not done.stdout
+    assert not out.exists()
+
+
 # What there is no kernel for, or no GPU
+
+
+@value_kernel
+def my_value(x, f, data):  # type: ignore[no-untyped-def]
+    f[:] = 0.0
+
+
+@field_kernel
+def my_field(x, out, data):  # type: ignore[no-untyped-def]
+    out[:] = 1.0
+
+
+OWN = Loss("mine", 1, np.zeros(1), np.ones(1), my_value, my_field, None, my_field)
 
 
 def run(**changes: Any) -> Run:
@@ -123,14 +162,15 @@ def run(**changes: Any) -> Run:
     [
         ({"noise": "laplace:1"}, "sgd, model algorithm: noise law = laplace is outside {gaussian, student-t}"),
         ({"loss": "quadratic:" + ",".join(["1"] * 65)}, "dimension = 65 is outside [1, 64]"),
-        ({"loss": "mlp:breast_cancer:", "noise": "gaussian:1"}, "loss = mlp"),
+        ({"noise": Noise("gaussian", None), "loss": OWN}, "noise = gaussian:data is outside"),
+        ({"loss": OWN}, "loss = mine is outside {quadratic, saddle}"),
     ],
 )
 def test_what_has_no_kernel_is_refused(changes: dict[str, Any], message: str) -> None:
     """By name, with the remedy, before anything runs."""
     with pytest.raises((InvalidParameter, NoModel)) as caught:
         _ = DeviceRun(run(**changes), "float64")
-    assert message in str(caught.value) or "dimension" in str(caught.value)
+    assert message in str(caught.value)
     assert "--device cpu" in str(caught.value)
 
 

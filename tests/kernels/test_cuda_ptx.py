@@ -27,9 +27,9 @@ from adasde.optimizers import names
 PRECISIONS = (np.float32, np.float64)
 FAMILIES = {"diagonal": losses.DIAGONAL, "dense": losses.DENSE, "saddle": losses.SADDLE}
 REPRESENTATIVE = [
-    ("sgd", "sde", "gaussian", "dense"),
-    ("signsgd", "sde", "student-t", "diagonal"),
-    ("adam", "sde", "gaussian", "saddle"),
+    (("sgd", "sde", "gaussian", "dense"), np.float64),
+    (("signsgd", "sde", "student-t", "diagonal"), np.float32),
+    (("adam", "sde", "gaussian", "saddle"), np.float32),
 ]
 EVERY = [
     (optimizer, model, law, family)
@@ -86,17 +86,21 @@ def resources(ptx: str, folder: Path) -> dict[str, int]:
     return {"registers": int(registers), "stack": int(frame), "stores": int(stores), "loads": int(loads)}
 
 
+def has_float64(ptx: str) -> bool:
+    """Whether any instruction works on float64, conversions included (%f64 is a register of float32)."""
+    return re.search(r"\.f64\b", ptx) is not None
+
+
 def check(case: tuple[str, str, str, str], T: Any, folder: Path) -> None:
     """The kernel compiles and is flat; a float32 kernel has no float64 in it; ptxas spills nothing."""
     ptx = ptx_of(*case, T)
     assert ".target sm_90" in ptx and len(re.findall(r"\.entry", ptx)) == 1 and "call.uni" not in ptx
-    assert ("f64" in ptx) == (T is np.float64)
+    assert has_float64(ptx) == (T is np.float64)
     found = resources(ptx, folder)
     assert found["stores"] == found["loads"] == 0 and found["registers"] <= 168, found
 
 
-@pytest.mark.parametrize("T", PRECISIONS, ids=lambda T: T.__name__)
-@pytest.mark.parametrize("case", REPRESENTATIVE, ids=" ".join)
+@pytest.mark.parametrize(("case", "T"), REPRESENTATIVE, ids=[case[0] for case, _ in REPRESENTATIVE])
 def test_representative_kernels(case: tuple[str, str, str, str], T: Any, tmp_path: Path) -> None:
     check(case, T, tmp_path)
 
@@ -108,12 +112,13 @@ def test_every_kernel(case: tuple[str, str, str, str], T: Any, tmp_path: Path) -
     check(case, T, tmp_path)
 
 
+@pytest.mark.slow
 def test_substeps_compile(tmp_path: Path) -> None:
     """With several substeps the bridge is part of the kernel."""
     kernel = importlib.import_module("adasde.kernels.cuda.sgd").MODELS["sde"]["gaussian"]
     loss = losses.DIAGONAL
     ptx = compile_ptx(kernel.build(np.float32, 3, 4, loss.gradient, loss.hessian_vector), signature(np.float32))
-    assert "f64" not in ptx and resources(ptx, tmp_path)["stores"] == 0
+    assert not has_float64(ptx) and resources(ptx, tmp_path)["stores"] == 0
 
 
 def test_the_moments_compile(tmp_path: Path) -> None:
@@ -137,7 +142,7 @@ def test_normals_are_never_fused() -> None:
     ptx = cuda.compile_ptx(kernel, (float32[::1], int64), cc=(9, 0))[0]
     found = re.findall(r"\b(?:fma|mul|add|sub|div|sqrt)(?:\.\w+)*\.f32\b", ptx)
     assert {"mul.rn.f32", "add.rn.f32", "div.rn.f32", "sqrt.rn.f32"} == set(found)
-    assert "f64" not in ptx
+    assert not has_float64(ptx)
 
 
 def test_a_bare_number_is_noticed() -> None:
@@ -151,4 +156,4 @@ def test_a_bare_number_is_noticed() -> None:
     exec(part.replace("math.sqrt(T(1) - (mu*mu))", "math.sqrt(1.0 - (mu*mu))"), scope)
     loss = losses.DIAGONAL
     built = scope["sde_gaussian"].build(np.float32, 2, 1, loss.gradient, loss.hessian_vector)
-    assert "f64" in compile_ptx(built, signature(np.float32))
+    assert has_float64(compile_ptx(built, signature(np.float32)))
