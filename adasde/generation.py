@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
+from adasde.derive.emit.cuda import cuda_module
 from adasde.derive.emit.module import COMMAND, kernel_module
 from adasde.derive.expansion import MODELS, derive
 from adasde.derive.freshness import helpers_digest, helpers_of
@@ -23,6 +25,11 @@ def kernel_folder() -> Path:
     import adasde.kernels.cpu as folder
 
     return Path(next(iter(folder.__path__)))
+
+
+def cuda_folder() -> Path:
+    """The folder of the generated CUDA modules."""
+    return kernel_folder().parent / "cuda"
 
 
 def helper_stamps() -> list[tuple[Path, str]]:
@@ -48,8 +55,19 @@ def models_of(rule: UpdateRule, laws: list[Law] | None = None) -> tuple[list[SDE
 
 
 def kernel_texts() -> dict[str, str]:
-    """{file name: text} of every checked-in module, as the derivations give it today."""
+    """{file name: text} of every checked-in CPU module, as the derivations give it today."""
     return {f"{name}.py": kernel_text(rule) for name, rule in registry().items()}
+
+
+def cuda_texts() -> dict[str, str]:
+    """{file name: text} of every checked-in CUDA module."""
+    return {f"{name}.py": cuda_text(rule) for name, rule in registry().items()}
+
+
+def cuda_text(rule: UpdateRule) -> str:
+    """The CUDA module of one rule, with its models under the laws that are checked in."""
+    helpers = helpers_digest((cuda_folder() / "device").glob("*.py"))
+    return cuda_module(rule, _models_of(rule)[0], [LAWS[name]() for name in CHECKED_IN], helpers)
 
 
 def kernel_text(rule: UpdateRule, laws: list[Law] | None = None, command: str = COMMAND) -> str:
@@ -57,4 +75,11 @@ def kernel_text(rule: UpdateRule, laws: list[Law] | None = None, command: str = 
     folder = kernel_folder().parent
     direct = [folder / name for name in HELPER_FILES]
     helpers = helpers_digest({*direct, *helpers_of(folder, *HELPER_FILES)})
-    return kernel_module(rule, *models_of(rule, laws), helpers, command)
+    models = models_of(rule, laws) if laws else _models_of(rule)
+    return kernel_module(rule, *models, helpers, command)
+
+
+@cache
+def _models_of(rule: UpdateRule) -> tuple[list[SDE], dict[str, str]]:
+    """`models_of` under the laws that are checked in, derived once for the CPU and the CUDA module."""
+    return models_of(rule)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from adasde.domain import counted
 from adasde.ensemble import Ensemble, merge_tree
-from adasde.errors import InvalidParameter
+from adasde.errors import InvalidParameter, UnknownName
 from adasde.execution import Leaves, WorkersLost, advance, leaves_of, timed
 from adasde.losses.base import Loss
 from adasde.noise import Noise
@@ -20,6 +20,7 @@ from adasde.run import Arithmetic, Run, plan
 
 Leaf = TypeVar("Leaf")
 Progress = Callable[[int, int], None]
+DEVICES = ("cpu", "cuda")
 
 
 def simulate(
@@ -43,6 +44,8 @@ def simulate(
     noise_precision: str = "mix",
     increments: str = "gaussian",
     fast: bool = False,
+    device: str = "cpu",
+    precision: str = "float64",
     **hyperparameters: float,
 ) -> Ensemble:
     """Simulates ``paths`` independent paths for ``steps`` optimizer steps and returns their moments.
@@ -60,6 +63,8 @@ def simulate(
               dask.distributed, an MPI pool; the same bytes again. It stays open
     progress  called as progress(paths done, paths)
     noise_precision, increments, fast   how it computes, see `adasde.run.Arithmetic`
+    device    ``cpu`` or ``cuda``; same draws, so that the results differ by rounding alone
+    precision ``float64`` or, on a GPU, ``float32``: of the state; the moments are in float64 always
 
     Hyperparameters go by their names (``lr``, ``beta1``, ``weight_decay``, ...). The optimizer and an SDE with
     substeps=1 share their draws. Raises `InvalidParameter` and its kin for anything outside its domain; a path that
@@ -70,6 +75,10 @@ def simulate(
     run = plan(
         optimizer, model, loss, noise, steps, paths, seed, substeps, start, save, x0, init, hyperparameters, arithmetic
     )
+    if on_gpu(device, precision):
+        from adasde.cuda import simulate_on_gpu
+
+        return simulate_on_gpu(run, precision, progress)
     if chunk is not None or executor is None:
         chunk = counted("chunk", 1 if chunk is None else chunk)
     leaves = leaves_of(run, executor, chunk)
@@ -93,6 +102,15 @@ def workers(executor: Executor | None, threads: int | None) -> Iterator[Executor
     else:
         with ThreadPoolExecutor(worker_threads(threads)) as pool:
             yield pool
+
+
+def on_gpu(device: str, precision: str) -> bool:
+    """Whether the device is a GPU. Raises `UnknownName`, or `InvalidParameter` for a precision that a CPU lacks."""
+    if device not in DEVICES:
+        raise UnknownName("device", device, DEVICES)
+    if device == "cpu" and precision != "float64":
+        raise InvalidParameter("precision", precision, "{float64}", "a CPU has this one only; use --device cuda")
+    return device == "cuda"
 
 
 def worker_threads(threads: int | None) -> int:

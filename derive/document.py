@@ -82,14 +82,19 @@ def obstruction_page(rule: UpdateRule, found: Obstructions) -> Page:
     """The batch-equivalent scaling of a rule: its generators, what obstructs order two, and which laws do not."""
     chain, expansion = found.chain, found.expansion
     moved = tuple(
-        (sp.Symbol(f"Delta_{y}"), primed(_shorter(change))) for y, change in zip(chain.states, chain.changes, strict=True)
+        (sp.Symbol(f"Delta_{y}"), primed(_shorter(change)))
+        for y, change in zip(chain.states, chain.changes, strict=True)
     )
     kept, stays = expansion.correction.of_order(1, 2), expansion.obstruction
     steps = [
         Step("Step", "the change of each state in a step, a time tau; E Z = 0, E Z^2 = 1", moved),
         *([Step("Names", "expressions that recur", chain.named)] if chain.named else []),
         Step("Order one", f"L0 = D1 in {EXPANSION}; L0[d] is the coefficient of d", _terms("L0", expansion.leading)),
-        Step("Half order", "D', what skewness leaves behind: no SDE in powers of tau has it", _terms("D'", expansion.half)),
+        Step(
+            "Half order",
+            "D', what skewness leaves behind: no SDE in powers of tau has it",
+            _terms("D'", expansion.half),
+        ),
         Step("Correction", "L1 = D2 - D1 D1/2, the part of it that a diffusion can have", _terms("L1", kept)),
         Step("Obstruction", "the part of L1 of third or higher order, which no Ito SDE has", _terms("L1", stays)),
     ]

@@ -41,6 +41,11 @@ def helpers_of(folder: Path, *names: str) -> list[Path]:
     return [folder / name for name in sorted(found)]
 
 
+def label(path: Path) -> str:
+    """How a kernel file is named in messages: cpu/adam.py, cuda/adam.py, driver.py."""
+    return f"{path.parent.name}/{path.name}" if path.parent.name in ("cpu", "cuda") else path.name
+
+
 def helpers_digest(files: Iterable[Path]) -> str:
     """Digest of the hand-written files that compiled kernels inline, whatever stamps they carry themselves; numba's
     cache does not watch them."""
@@ -97,7 +102,7 @@ def _compare(path: Path, text: str) -> Finding | None:
     if _SYMPY.sub("", found, count=1) == _SYMPY.sub("", text, count=1):
         return None
     lines = difflib.unified_diff(
-        found.splitlines(), text.splitlines(), f"{path.name} (file)", f"{path.name} (derived)", lineterm=""
+        found.splitlines(), text.splitlines(), f"{label(path)} (file)", f"{label(path)} (derived)", lineterm=""
     )
     diff = "\n".join(lines)
     if _edited(found):

@@ -130,7 +130,11 @@ def _setting(rule: UpdateRule, law: Law) -> list[Step]:
     updates = tuple(zip(nexts, rule.update, strict=True))
     return [
         Step("Rule", f"step k = 1, 2, ... with the stochastic gradient g, in the dialect of {rule.dialect}", updates),
-        Step("Noise", f"G is the gradient, Z follows the {PROPER.get(law.name, law.name)} law, s is its scale", ((g, G + s * Z),)),
+        Step(
+            "Noise",
+            f"G is the gradient, Z follows the {PROPER.get(law.name, law.name)} law, s is its scale",
+            ((g, G + s * Z),),
+        ),
         Step("Scaling", "time before step k is t = eta (k - 1)", ((k, t / eta + 1), *scaling)),
     ]
 
@@ -144,7 +148,10 @@ def _expansion(rule: UpdateRule, one_step: Increment, sde: SDE, known: Named) ->
         steps.append(Step("Names", "expressions that recur", known))
     h = [sp.Symbol(f"h_{state}") for state in rule.states]
     leading = tuple(zip(h, one_step.leading, strict=True))
-    return [*steps, Step("One-step increment", "Taylor in eta: y_next - y = eta h + O(eta^2) for each state y", leading)]
+    return [
+        *steps,
+        Step("One-step increment", "Taylor in eta: y_next - y = eta h + O(eta^2) for each state y", leading),
+    ]
 
 
 def _expectations(law: Law, noise: StepNoise, named: Named) -> Step:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -62,7 +63,7 @@ def test_a_new_optimizer_is_one_file(copy):
     """One file with a rule, then `kernels --write`: derivation, simulation and the whole ladder work, and hold."""
     root, run = copy
     (root / "derive" / "optimizers" / "ema.py").write_text(RULE)
-    assert "wrote ema.py" in run("kernels", "--write").stdout
+    assert "wrote cpu/ema.py\nwrote cuda/ema.py" in run("kernels", "--write").stdout
     derived = json.loads(run("derive", "ema", "--format", "json").stdout)
     assert derived["drift"][1] == "rho1*(G - m)" and derived["diffusion"][1] == ["sqrt(eta)*rho1*s"]
     verified = run("verify", "ema", "--lr", "0.01", "--paths", "512", "--steps", "200", "--json")
@@ -83,18 +84,26 @@ def test_editing_one_sign_is_caught_and_mended(copy):
     assert stale.returncode == 1, stale.stderr
     assert "rmsprop.py is stale: run `adasde kernels --write`" in stale.stdout
     assert "\n-" in stale.stdout and "\n+" in stale.stdout and "state[0, i, j]" in stale.stdout
-    assert run("kernels", "--write").stdout.splitlines() == ["wrote rmsprop.py"]
+    assert run("kernels", "--write").stdout.splitlines() == ["wrote cpu/rmsprop.py", "wrote cuda/rmsprop.py"]
     assert run("kernels", "--check").returncode == 0
     assert run(program=RECORDED).stdout.split() == ["False"]
 
 
 def test_editing_a_kernel_by_hand_is_caught(copy):
-    """A hand edit of a generated file gets its own message."""
+    """A hand edit of a generated file gets its own message, and so do missing and orphaned files, for both devices."""
     root, run = copy
-    path = root / "kernels" / "cpu" / "sgd.py"
-    path.write_text(path.read_text().replace("c1*s*z1", "c1*s*z1*1.01"))
+    for device in ("cpu", "cuda"):
+        path = root / "kernels" / device / "sgd.py"
+        text = path.read_text()
+        assert "c1*s*z1" in text
+        path.write_text(text.replace("c1*s*z1", "c1*s*z1*1.01"))
+        (root / "kernels" / device / "adam.py").unlink()
+        (root / "kernels" / device / "ghost.py").write_text("x = 1\n")
     found = run("kernels", "--check")
-    assert found.returncode == 1 and "sgd.py is hand-edited" in found.stdout and "edit the rule instead" in found.stdout
+    assert found.returncode == 1 and "edit the rule instead" in found.stdout
+    for device in ("cpu", "cuda"):
+        for name, kind in (("sgd", "hand-edited"), ("adam", "missing"), ("ghost", "orphaned")):
+            assert f"{device}/{name}.py is {kind}: " in found.stdout
 
 
 def test_editing_a_helper_makes_every_kernel_stale(copy):
@@ -104,5 +113,8 @@ def test_editing_a_helper_makes_every_kernel_stale(copy):
     helper.write_text(helper.read_text() + "\n# edited\n")
     found = run("kernels", "--check")
     assert found.returncode == 1 and found.stdout.count("is stale") == 7 and "driver.py is stale" in found.stdout
-    assert run("kernels", "--write").stdout.count("wrote") == 7
+    device_function = root / "kernels" / "cuda" / "device" / "normals.py"
+    device_function.write_text(device_function.read_text() + "\n# edited\n")
+    assert len(re.findall(r"^cuda/\w+.py is stale", run("kernels", "--check").stdout, re.MULTILINE)) == 6
+    assert run("kernels", "--write").stdout.count("wrote") == 7 + 6
     assert run("kernels", "--check").returncode == 0

@@ -13,6 +13,7 @@ def command(as_json: bool) -> None:
     """Optimizers, noise laws, models, losses, backends."""
     from adasde import noise, optimizers
     from adasde.losses import KINDS
+    from adasde.simulation import DEVICES
 
     modules = {name: optimizers.kernels(name) for name in optimizers.names()}
     catalog = {
@@ -28,7 +29,7 @@ def command(as_json: bool) -> None:
         },
         "noise": list(noise.LAWS),
         "losses": KINDS,
-        "backends": ["cpu"],
+        "backends": list(DEVICES),
     }
     if as_json:
         click.echo(json.dumps(catalog, indent=2))

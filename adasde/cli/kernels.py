@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import click
 
 from adasde.errors import UnknownName
+
+if TYPE_CHECKING:
+    from adasde.derive.freshness import Finding
 
 
 @click.command("kernels")
@@ -16,9 +20,12 @@ from adasde.errors import UnknownName
 )
 @click.option("--show", metavar="OPTIMIZER", help="Print the module that the derivation gives today.")
 @click.option("--warm", "action", flag_value="warm", help="Compile OPTIMIZERS (all by default), the driver and losses.")
+@click.option(
+    "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Which module --show prints."
+)
 @click.argument("optimizers", nargs=-1)
-def command(action: str | None, show: str | None, optimizers: tuple[str, ...]) -> None:
-    """Write, check or show the generated kernels, or compile them ahead of time."""
+def command(action: str | None, show: str | None, device: str, optimizers: tuple[str, ...]) -> None:
+    """Write, check or show the generated kernels for CPU and CUDA, or compile those for the CPU ahead of time."""
     if (action is None) == (show is None):
         raise click.UsageError("give exactly one of --write, --check, --show OPTIMIZER and --warm [OPTIMIZERS]")
     if optimizers and action != "warm":
@@ -28,27 +35,35 @@ def command(action: str | None, show: str | None, optimizers: tuple[str, ...]) -
         return
     from adasde.derive import freshness
     from adasde.derive.optimizers import registry
-    from adasde.generation import helper_stamps, kernel_folder, kernel_texts
+    from adasde.generation import cuda_folder, cuda_texts, helper_stamps, kernel_folder, kernel_texts
 
     if show is not None and show not in registry():
         raise UnknownName("optimizer", show, registry())
-    texts = kernel_texts()
     if show is not None:
+        texts = cuda_texts() if device == "cuda" else kernel_texts()
         click.echo(texts[f"{show}.py"], nl=False)
-    elif action == "write":
-        stamped = [path for stamp in helper_stamps() for path in freshness.write_stamp(*stamp)]
-        touched = freshness.write(kernel_folder(), texts) + stamped
-        click.echo("\n".join(f"wrote {path.name}" for path in touched) or f"all {len(texts)} modules were fresh")
+        return
+    folders = {kernel_folder(): kernel_texts(), cuda_folder(): cuda_texts()}
+    modules = sum(map(len, folders.values()))
+    if action == "write":
+        touched = [path for folder, texts in folders.items() for path in freshness.write(folder, texts)]
+        touched += [path for stamp in helper_stamps() for path in freshness.write_stamp(*stamp)]
+        click.echo(
+            "\n".join(f"wrote {freshness.label(path)}" for path in touched) or f"all {modules} modules were fresh"
+        )
     else:
-        stale = [finding for stamp in helper_stamps() for finding in freshness.check_stamp(*stamp)]
-        _report(freshness.check(kernel_folder(), texts) + stale, len(texts))
+        findings = [finding for folder, texts in folders.items() for finding in freshness.check(folder, texts)]
+        findings += [finding for stamp in helper_stamps() for finding in freshness.check_stamp(*stamp)]
+        _report(findings, modules)
 
 
-def _report(findings, modules: int) -> None:  # type: ignore[no-untyped-def]
+def _report(findings: list[Finding], modules: int) -> None:
+    from adasde.derive.freshness import label
+
     for finding in findings:
         if finding.diff:
             click.echo(finding.diff)
-        click.echo(f"{finding.path.name} is {finding.kind}: {finding.remedy}")
+        click.echo(f"{label(finding.path)} is {finding.kind}: {finding.remedy}")
     if findings:
         raise SystemExit(1)
     click.echo(f"all {modules} kernel modules are fresh")

@@ -36,7 +36,10 @@ FIGURES = (".pdf", ".png", ".svg")
     help="Brownian increments of an SDE; rademacher (+-1) has the same weak order one.",
 )
 @click.option("--fast", is_flag=True, help="Fused multiply-adds: faster, but the last digits depend on the CPU.")
-@click.option("--device", type=click.Choice(["cpu"]), default="cpu", show_default=True)
+@click.option("--device", default="cpu", show_default=True, help="`cpu`, or `cuda` for a GPU; the same draws on both.")
+@click.option(
+    "--precision", default="float64", show_default=True, help="Of the state: `float64`, or `float32` on a GPU."
+)
 @click.option(
     "--plot",
     type=click.Path(dir_okay=False),
@@ -49,6 +52,7 @@ def command(
     save: int,
     substeps: int,
     device: str,
+    precision: str,
     plot: str | None,
     noise_precision: str,
     increments: str,
@@ -64,6 +68,7 @@ def command(
 
     arguments = run_arguments(options) | {"save": save, "noise_precision": noise_precision}
     arguments |= {"increments": increments, "fast": fast}
+    arguments |= {"device": device, "precision": precision}
     if plot is not None:
         _check_plot(Path(plot))
     with progress(f"{optimizer} {model}") as report:

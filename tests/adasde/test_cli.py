@@ -233,10 +233,11 @@ def test_interrupted_runs(after: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_kernels_check_and_show() -> None:
     """The checked-in kernels are fresh, and --show prints them, but for the version of sympy in their header."""
-    assert stdout("kernels --check") == f"all {len(names())} kernel modules are fresh\n"
+    assert stdout("kernels --check") == f"all {2 * len(names())} kernel modules are fresh\n"
     shown, kept = stdout("kernels --show signsgd"), Path(str(kernels("signsgd").__file__)).read_text("utf-8")
     shown, kept = (re.sub(r"  sympy \S+$", "", text, count=1, flags=re.MULTILINE) for text in (shown, kept))
     assert shown == kept
+    assert "def algorithm_gaussian(T, d, substeps" in stdout("kernels --show signsgd --device cuda")
     assert run("kernels --show adan").exit_code == 2
 
 
@@ -256,7 +257,7 @@ def test_stale_kernels_fail(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     result = run("kernels --check")
     assert result.exit_code == 1 and "sgd.py is hand-edited" in result.stdout
     assert "+            state[0, i, j] = -eta*g + x" in result.stdout and "adasde kernels --write" in result.stdout
-    assert stdout("kernels --write") == "wrote sgd.py\n"
+    assert stdout("kernels --write") == "wrote cpu/sgd.py\n"
     with (tmp_path / "normals.py").open("a") as file:
         file.write("# changed\n")
     result = run("kernels --check")

@@ -17,7 +17,7 @@ from adasde.derive.noise import Gaussian
 from adasde.derive.notation import G, eta, rho1, rho2, s, t, v
 from adasde.derive.optimizers import registry
 from adasde.derive.stability import REWRITES, expm1, log1p, stabilise
-from adasde.generation import kernel_folder, kernel_texts, models_of
+from adasde.generation import cuda_texts, kernel_folder, kernel_texts, models_of
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +31,14 @@ def test_checked_in_kernels_are_fresh(texts):
 
 
 def test_same_bytes_under_another_hash_seed(texts):
-    """Nothing in the text depends on the order of a set or dict."""
+    """Nothing in the text depends on the order of a set or dict, for either device."""
     program = (
-        "import sys; from adasde.generation import kernel_texts; sys.stdout.write(''.join(kernel_texts().values()))"
+        "import sys; from adasde.generation import cuda_texts, kernel_texts\n"
+        "sys.stdout.write(''.join([*kernel_texts().values(), *cuda_texts().values()]))"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "12345"}
     other = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
-    assert other.stdout == "".join(texts.values())
+    assert other.stdout == "".join([*texts.values(), *cuda_texts().values()])
 
 
 @pytest.mark.parametrize("name", registry())

@@ -1,0 +1,222 @@
+"""Ensembles on a GPU: a checked `Run`, batch by batch of leaves, on kernels of `adasde.kernels.cuda`.
+
+One thread simulates one path on the draws that the CPU gives it, and a block of threads reduces a leaf; so the result
+depends neither on the grid nor on the batches, and differs from the CPU's by rounding alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adasde import optimizers, rules
+from adasde.ensemble import Ensemble, Moments, merge_tree
+from adasde.errors import InvalidParameter, MissingData, NoModel
+from adasde.run import DEFAULT_ARITHMETIC, FULL_COVARIANCE_UP_TO, Run
+
+PRECISIONS = {"float32": np.float32, "float64": np.float64}
+REMEDY = "use --device cpu, which gives the same up to rounding"
+THREADS = 128
+"""Threads of a block of the simulation."""
+STEPS_PER_LAUNCH = 1 << 14
+"""Optimizer steps of one kernel; between two of them an interrupt gets through."""
+BATCH_BYTES = 1 << 29
+"""Memory that the saved positions of a batch of paths may take."""
+
+
+def simulate_on_gpu(run: Run, precision: str, progress: Callable[[int, int], None] | None = None) -> Ensemble:
+    """The moments of a run with the state in ``float32`` or ``float64``; draws are float32 normals in both.
+
+    Raises `MissingData` without numba-cuda or a GPU, and `InvalidParameter` or `NoModel` for what has no kernel there.
+    An interrupt returns the moments of the batches that are finished.
+    """
+    checked_precision(precision)
+    require_package()
+    device_run = DeviceRun(run, precision)
+    require_gpu()
+    leaves: list[Moments] = []
+    complete = True
+    try:
+        for batch in device_run.batches():
+            leaves += device_run.leaves(batch)
+            if progress is not None:
+                progress(min(batch.stop * run.leaf, run.paths), run.paths)
+    except KeyboardInterrupt:
+        if not leaves:
+            raise
+        complete = False
+    return run.ensemble(merge_tree(leaves), complete)
+
+
+def checked_precision(precision: str) -> str:
+    """The precision, if there is such."""
+    if precision not in PRECISIONS:
+        raise InvalidParameter("precision", precision, f"{{{', '.join(PRECISIONS)}}}", "choose one of these")
+    return precision
+
+
+def simulated() -> bool:
+    """Whether numba's simulator stands in for a GPU."""
+    return os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0")
+
+
+def require_package() -> None:
+    """Raises `MissingData` unless numba-cuda is installed."""
+    if not simulated() and importlib.util.find_spec("numba_cuda") is None:
+        install = "pip install 'adasde[cu12]' or 'adasde[cu13]', for the CUDA version of your driver"
+        raise MissingData(f"device cuda: the package numba-cuda is not installed: {install}; or {REMEDY}")
+
+
+def require_gpu() -> None:
+    """Raises `MissingData` unless there is a GPU that CUDA can use."""
+    from numba import cuda
+
+    if simulated():
+        return
+    try:
+        found = cuda.is_available() and len(cuda.gpus) > 0
+    except Exception as error:  # the driver's own exceptions have no common base
+        raise MissingData(f"device cuda: the driver says {error}; {REMEDY}") from error
+    if not found:
+        hint = "check the driver with nvidia-smi, and pip install 'adasde[cu12]' or 'adasde[cu13]' to match it"
+        raise MissingData(f"device cuda: no GPU that CUDA can use was found; {hint}; or {REMEDY}")
+
+
+@dataclass(frozen=True, eq=False)
+class DeviceRun:
+    """A run on a GPU: its kernels, built for a precision, and its batches."""
+
+    run: Run
+    precision: str
+
+    def __post_init__(self) -> None:
+        run = self.run
+        if run.arithmetic != DEFAULT_ARITHMETIC:
+            domain = "{noise_precision mix, increments gaussian, fast off}"
+            raise InvalidParameter("device cuda: arithmetic", run.arithmetic, domain, REMEDY)
+        if self.dimension > FULL_COVARIANCE_UP_TO:
+            domain, remedy = f"[1, {FULL_COVARIANCE_UP_TO}]", f"a path's state must fit one thread; {REMEDY}"
+            raise InvalidParameter("device cuda: dimension", self.dimension, domain, remedy)
+        if run.noise.scale is None or run.noise.covariance is not None:
+            domain = "the noises with a number per coordinate"
+            raise InvalidParameter("device cuda: noise", run.noise.name, domain, REMEDY)
+        self.family, self.kernels  # noqa: B018 - what has no kernel is refused here, before anything runs
+
+    @property
+    def dimension(self) -> int:
+        return int(self.run.initial.shape[1])
+
+    @cached_property
+    def family(self) -> Any:
+        """The loss as device functions."""
+        from adasde.kernels.cuda.device import losses
+        from adasde.losses import quadratic, saddle
+
+        families = {
+            quadratic.diagonal_gradient: losses.DIAGONAL,
+            quadratic.plane_gradient: losses.DENSE,
+            quadratic.dense_gradient: losses.DENSE,
+            quadratic.blas_gradient: losses.DENSE,
+            saddle.saddle_gradient: losses.SADDLE,
+        }
+        if self.run.loss.gradient not in families:
+            raise InvalidParameter("device cuda: loss", self.run.loss.name, "{quadratic, saddle}", REMEDY)
+        return families[self.run.loss.gradient]
+
+    @cached_property
+    def kernels(self) -> list[Any]:
+        """The generated kernels of the optimizer's own steps and of the model."""
+        run = self.run
+        if rules.is_file(run.optimizer):
+            domain = f"{{{', '.join(optimizers.names())}}}"
+            raise InvalidParameter("device cuda: optimizer", run.optimizer, domain, REMEDY)
+        module = importlib.import_module(f"adasde.kernels.cuda.{run.optimizer}")
+        kernels = []
+        for model in ("algorithm", run.model_name):
+            laws = module.MODELS.get(model, {})
+            if run.noise.law not in laws:
+                where = f"device cuda, {run.optimizer}, model {model}: noise law"
+                reason = f"{module.HOST_ONLY[model]}; " if model in module.HOST_ONLY else ""
+                raise NoModel(where, run.noise.law, f"{{{', '.join(laws)}}}", reason + REMEDY)
+            kernels.append(laws[run.noise.law])
+        return kernels
+
+    def batches(self) -> Iterator[range]:
+        """Ranges of leaves whose saved positions fit the memory; how they are cut changes no bit of the result."""
+        path_bytes = np.dtype(self.precision).itemsize * self.dimension * (len(self.run.saves) + 8)
+        most = max(1, BATCH_BYTES // (path_bytes * self.run.leaf))
+        for first in range(0, self.run.leaves, most):
+            yield range(first, min(first + most, self.run.leaves))
+
+    def leaves(self, batch: range) -> list[Moments]:
+        """Simulates a batch of leaves and returns the moments of each."""
+        return self._moments(self.positions(batch), len(batch))
+
+    def positions(self, batch: range) -> Any:
+        """x (T, d, paths) on the device at the saved times, for the paths of a batch of leaves."""
+        from numba import cuda
+
+        run, T, d = self.run, PRECISIONS[self.precision], self.dimension
+        first_path = batch.start * run.leaf
+        paths = min(batch.stop * run.leaf, run.paths) - first_path
+        state = cuda.to_device(np.repeat(run.initial.astype(T)[:, :, None], paths, axis=2))
+        xs = cuda.device_array((len(run.saves), d, paths), T)
+        scale = cuda.to_device(run.noise.scales(d).astype(T))
+        data = cuda.to_device(run.loss.data.astype(T))
+        threads = min(THREADS, paths)
+        for kernel, table, first, last, saved in self._launches():
+            steps, shared = cuda.to_device(run.saves[saved].copy()), cuda.to_device(table)
+            # An empty slice is no array on the device; where nothing is saved nothing is written either.
+            places = xs[saved.start : saved.stop] if steps.size else xs[:1]
+            launch = kernel[-(-paths // threads), threads]
+            launch(state, scale, data, shared, first, last, steps, places, first_path, run.seed)
+        cuda.synchronize()
+        return xs
+
+    def _launches(self) -> Iterator[tuple[Any, Any, int, int, slice]]:
+        """(kernel, table, first step, last step, saved times) of each launch, in order."""
+        from adasde.kernels.cuda.device.paths import built
+
+        run, T = self.run, PRECISIONS[self.precision]
+        spans = [(0, 0, run.handover), (1, run.handover, run.steps)]
+        for which, begin, end in spans:
+            for first in range(begin, end, STEPS_PER_LAUNCH):
+                last = min(first + STEPS_PER_LAUNCH, end)
+                substeps = run.substeps if which else 1
+                table = self._table(which, first, last, substeps)
+                high = last + (last == run.steps)
+                saved = slice(*(int(i) for i in np.searchsorted(run.saves, [first, high])))
+                kernel = built(self.kernels[which], T, self.dimension, substeps, self.family)
+                yield kernel, np.ascontiguousarray(table, dtype=T), first, last, saved
+
+    def _table(self, which: int, first: int, last: int, substeps: int) -> NDArray[np.float64]:
+        try:
+            table: NDArray[np.float64] = self.kernels[which].table(self.run.p, first, last, substeps)
+        except (OverflowError, ZeroDivisionError) as error:
+            name = f"device cuda: {self.run.optimizer}, model {self.run.model_name}: coefficients"
+            raise InvalidParameter(name, str(error), "the finite numbers", REMEDY) from error
+        return table
+
+    def _moments(self, xs: Any, leaves: int) -> list[Moments]:
+        from numba import cuda
+
+        from adasde.kernels.cuda.device.moments import THREADS as threads
+        from adasde.kernels.cuda.device.moments import moments_kernel
+
+        times, d, _ = xs.shape
+        found = [Moments.empty(times, d, True) for _ in range(leaves)]
+        names = ("count", "diverged", "mean", "m2", "loss")
+        arrays = {name: np.stack([getattr(moments, name) for moments in found]) for name in names}
+        on_device = {name: cuda.to_device(array) for name, array in arrays.items()}
+        kernel = moments_kernel(self.family, d)
+        kernel[leaves, threads](xs, self.run.leaf, cuda.to_device(self.run.loss.data), *on_device.values())
+        back = {name: array.copy_to_host() for name, array in on_device.items()}
+        return [Moments(**{name: back[name][i] for name in names}) for i in range(leaves)]

@@ -1,0 +1,227 @@
+"""One CUDA kernel: what all paths share, worked out on the host, and the loop over steps of one path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sympy as sp
+
+from adasde.derive import notation
+from adasde.derive.emit.cuda_printer import cuda_code, host_code
+from adasde.derive.emit.lanes import Assignments, LaneBody, dt
+from adasde.derive.emit.module import parameter_symbols
+from adasde.derive.functions import student_t_sign
+from adasde.derive.law import Law
+from adasde.derive.rule import UpdateRule
+
+BRIDGE_STREAM = 8
+"""First of the streams that split a step's motions over its substeps, as in `adasde.kernels.draws`."""
+RATIO = sp.Symbol("ratio", positive=True)
+STEP = (sp.Symbol("k", integer=True, positive=True), notation.t, dt)
+ARGUMENTS = "state, scale, data, table, first, last, saves, xs, first_path, seed"
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel before it is text: its function's name, its model, law and docstring, and its steps."""
+
+    name: str
+    model: str
+    law: Law
+    body: LaneBody
+    along: LaneBody | None
+    docstring: str
+
+
+def kernel_text(rule: UpdateRule, kernel: Kernel) -> str:
+    """The host's function of the coefficients, and the function that builds the kernel."""
+    shared = _Shared(rule, kernel.law, kernel.body, draws_from_law=kernel.model == "algorithm")
+    parts = [shared.function(f"{kernel.name}_coefficients")]
+    facts, varying, along = f"coefficients={kernel.name}_coefficients", shared.varying, None
+    if kernel.along is not None:
+        along = _Shared(rule, kernel.law, kernel.along)
+        parts.append(along.function(f"along_{kernel.name}_coefficients"))
+        facts += f", along=along_{kernel.name}_coefficients"
+        varying = [*varying, *along.varying]
+    lines = [f"@path_kernel({facts}, varying={bool(varying)})"]
+    lines += [f"def {kernel.name}(T, d, substeps, gradient, hessian_vector):", kernel.docstring]
+    lines += [f"    {line}" for line in _constants(kernel)]
+    lines += ["", "    @cuda.jit", f"    def kernel({ARGUMENTS}):"]
+    lines += [f"        {line}".rstrip() for line in _kernel_lines(rule, kernel, shared, along)]
+    return "\n\n\n".join([*parts, "\n".join([*lines, "", "    return kernel"])])
+
+
+class _Shared:
+    """What all paths share in a step: the columns of the coefficient table, those that stay the same first."""
+
+    def __init__(self, rule: UpdateRule, law: Law, body: LaneBody, draws_from_law: bool = False):
+        places = {symbol: f"p[{i}]" for i, symbol in enumerate(parameter_symbols(rule))}
+        self.places = places | {symbol: f"p[LAW + {i}]" for i, symbol in enumerate(law.parameters)}
+        self.per_step: Assignments = body.per_step
+        lanes = [value for _, value in (*body.per_lane, *body.updates)]
+        needed = set(body.loads)
+        if any(value.has(student_t_sign) for value in lanes):
+            (nu,) = law.parameters
+            self.per_step = (*self.per_step, (RATIO, sp.Function("gamma_ratio")(nu)))
+            needed.add(RATIO)
+        if draws_from_law and law.name == "student-t":
+            needed.add(law.parameters[0])
+        moving = set(STEP[:2])
+        for name, value in self.per_step:
+            if value.free_symbols & moving:
+                moving.add(name)
+        columns = [y for y in (*self.places, dt, *(name for name, _ in self.per_step)) if y in needed]
+        self.fixed = [symbol for symbol in columns if symbol not in moving]
+        self.varying = [symbol for symbol in columns if symbol in moving]
+
+    @property
+    def columns(self) -> list[sp.Symbol]:
+        return [*self.fixed, *self.varying]
+
+    def function(self, name: str) -> str:
+        """The host's function of the coefficients."""
+        wanted = {*self.columns}.union(*(value.free_symbols for _, value in self.per_step))
+        used = [symbol for symbol in self.places if symbol in wanted]
+        lines = [f"def {name}(p, k, t, dt):", '    """What all paths share in step k, in float64."""']
+        if used:
+            lines.append(f"    {', '.join(map(str, used))} = {', '.join(self.places[symbol] for symbol in used)}")
+        lines += [f"    {symbol} = {_host(value)}" for symbol, value in self.per_step]
+        return "\n".join([*lines, f"    return ({''.join(f'{symbol}, ' for symbol in self.columns).rstrip()})"])
+
+    def load(self, symbols: list[sp.Symbol], row: str, first: int = 0) -> list[str]:
+        """The line that reads ``symbols`` from a row of the table, this body's columns being from ``first`` on."""
+        if not symbols:
+            return []
+        places = [f"table[{row}, {first + self.columns.index(symbol)}]" for symbol in symbols]
+        return [f"{', '.join(map(str, symbols))} = {', '.join(places)}"]
+
+
+def _host(value: sp.Expr) -> str:
+    if isinstance(value, sp.core.function.AppliedUndef):
+        return f"gamma_ratio({host_code(value.args[0])})"
+    return host_code(value)
+
+
+def _constants(kernel: Kernel) -> list[str]:
+    """Lines of the builder before the kernel: functions in the precision T, and numbers of the bridge."""
+    bodies = [body for body in (kernel.body, kernel.along) if body is not None]
+    values = [value for body in bodies for _, value in (*body.per_lane, *body.updates)]
+    lines = []
+    if any("TINY" in map(str, value.free_symbols) for value in values):
+        lines.append("TINY = tiny_in(T)")
+    if any(value.has(sp.sign) for value in values):
+        lines.append("sign = sign_in(T)")
+    if any(value.has(student_t_sign) for value in values):
+        lines.append("student_t_sign = student_t_sign_in(T)")
+    if kernel.model == "algorithm":
+        return [*lines, "student_t = student_t_in(T)"] if kernel.law.name == "student-t" else lines
+    return [*lines, "root, rows = T(math.sqrt(substeps)), (substeps*d + 3)//4*4"]
+
+
+def _kernel_lines(rule: UpdateRule, kernel: Kernel, shared: _Shared, along: _Shared | None) -> list[str]:
+    """The body of the kernel."""
+    states, optimizer = len(rule.states), kernel.model == "algorithm"
+    motions = range(1, kernel.body.noises + 1)
+    lines = ["number = cuda.grid(1)", "if number >= state.shape[2]:", "    return"]
+    lines += ["path, saved = first_path + number, 0"]
+    lines += [f"y, grad = cuda.local.array(({states}, d), T), cuda.local.array(d, T)"]
+    lines += [f"block{c} = cuda.local.array(4, np.float32)" for c in motions if not _drawn_whole(kernel, c)]
+    if not optimizer:
+        lines += [f"fine{c}, shift{c} = cuda.local.array(4, np.float32), cuda.local.array(d, T)" for c in motions]
+        lines += ["total = cuda.local.array(d, T)"] * bool(motions)
+    if along is not None:
+        lines.append("drift, curved = cuda.local.array(d, T), cuda.local.array(d, T)")
+    lines += ["for i in range(d):", *(f"    y[{n}, i] = state[{n}, i, number]" for n in range(states))]
+    lines += shared.load(shared.fixed, "0") if along is None else []
+    lines += ["for k in range(first, last):", *_indented(_save("saves[saved] == k"))]
+    step = _step(rule, kernel, shared, along)
+    if optimizer:
+        lines += _indented([*shared.load(shared.varying, "k - first"), *step])
+    else:
+        lines += _indented(_bridge(kernel))
+        loads = ["row = (k - first)*substeps + part"] if shared.varying or (along is not None and along.varying) else []
+        lines += _indented(["for part in range(substeps):", *_indented([*loads, *step])])
+    lines += _save("")
+    return [*lines, "for i in range(d):", *(f"    state[{n}, i, number] = y[{n}, i]" for n in range(states))]
+
+
+def _save(condition: str) -> list[str]:
+    when = f" and {condition}" if condition else ""
+    return [
+        f"if saved < saves.size{when}:",
+        "    for i in range(d):",
+        "        xs[saved, i, number] = y[0, i]",
+        "    saved += 1",
+    ]
+
+
+def _step(rule: UpdateRule, kernel: Kernel, shared: _Shared, along: _Shared | None) -> list[str]:
+    """One step: gradient, what a model of weak order two needs of the curvature, and the update of each coordinate."""
+    lines, optimizer = ["gradient(y, grad, data, d)"], kernel.model == "algorithm"
+    if along is not None:
+        assert kernel.along is not None
+        row = "row" if shared.varying or along.varying else "0"
+        lines += along.load(along.columns, row, len(shared.columns))
+        lines += ["for i in range(d):", *_indented(_loads(rule, kernel.along)), *_indented(_lanes(kernel.along))]
+        lines += [f"    drift[i] = {cuda_code(kernel.along.updates[0][1])}"]
+        lines += ["hessian_vector(y, drift, curved, data, d)", *shared.load(shared.columns, row)]
+    elif not optimizer:
+        lines = [*shared.load(shared.varying, "row"), *lines]
+    lines += ["for i in range(d):", *_indented(_loads(rule, kernel.body))]
+    coarse = [f"z{c} = T({_draw(kernel, c)})" for c in range(1, kernel.body.noises + 1)]
+    lines += _indented(coarse if optimizer else _either(kernel, coarse))
+    lines += _indented(_lanes(kernel.body))
+    return lines + [f"    y[{n}, i] = {cuda_code(value)}" for n, (_, value) in enumerate(kernel.body.updates)]
+
+
+def _either(kernel: Kernel, coarse: list[str]) -> list[str]:
+    """The draws of a substep, or those of the whole step where there is one only."""
+    fine = [
+        f"z{c} = T(normal(fine{c}, k*rows + part*d + i, k*rows, path, {BRIDGE_STREAM + c - 1}, seed)) + shift{c}[i]"
+        for c in range(1, len(coarse) + 1)
+    ]
+    return ["if substeps > 1:", *_indented(fine), "else:", *_indented(coarse)] if coarse else []
+
+
+def _bridge(kernel: Kernel) -> list[str]:
+    """Splits the step's draws over its substeps: z_j = w_j - mean(w) + z/sqrt(r) with fresh normals w."""
+    motions = range(1, kernel.body.noises + 1)
+    if not motions:
+        return []
+    lines = ["if substeps > 1:", "    for i in range(d):"]
+    lines += [f"        shift{c}[i] = T({_draw(kernel, c)})" for c in motions]
+    for c in motions:
+        lines.append(f"    add_bridge(total, d, substeps, fine{c}, k, path, {BRIDGE_STREAM + c - 1}, seed)")
+        lines += ["    for i in range(d):", f"        shift{c}[i] = shift{c}[i]/root - total[i]/T(substeps)"]
+    return lines
+
+
+def _draw(kernel: Kernel, c: int) -> str:
+    """Draw c of coordinate i in step k, as `adasde.kernels.draws.fill_noise` lays them out."""
+    if kernel.law.name == "student-t":
+        if kernel.model == "algorithm":
+            return "student_t(k*d + i, path, seed, nu)"
+        if c == 1:
+            return "pair_cosine(block1, k*d + i, first*d, path, seed)"
+        if c == 2:
+            return "pair_sine(block1, k*d + i)"
+    return f"normal(block{c}, k*d + i, first*d, path, {c - 1}, seed)"
+
+
+def _drawn_whole(kernel: Kernel, c: int) -> bool:
+    """Whether the draw needs no block of its own."""
+    return kernel.law.name == "student-t" and (kernel.model == "algorithm" or c == 2)
+
+
+def _loads(rule: UpdateRule, body: LaneBody) -> list[str]:
+    places = {state: f"y[{n}, i]" for n, state in enumerate(rule.states)}
+    places |= {notation.G: "grad[i]", notation.s: "scale[i]", notation.Hb: "curved[i]", notation.sb: "T(0)"}
+    return [f"{symbol} = {place}" for symbol, place in places.items() if symbol in body.loads]
+
+
+def _lanes(body: LaneBody) -> list[str]:
+    return [f"{symbol} = {cuda_code(value)}" for symbol, value in body.per_lane]
+
+
+def _indented(lines: list[str]) -> list[str]:
+    return [f"    {line}" for line in lines]

@@ -1,0 +1,1 @@
+"""Generated CUDA kernels: one thread a path, the loop over steps inside."""

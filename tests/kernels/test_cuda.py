@@ -1,0 +1,213 @@
+"""CUDA kernels without a GPU: in numba's simulator, against the CPU's kernels on the same draws.
+
+`cuda_simulator.py` runs once, in a process of its own, because numba reads NUMBA_ENABLE_CUDASIM on import.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import adasde.cuda
+from adasde.cli import main
+from adasde.cuda import DeviceRun, require_gpu, simulate_on_gpu
+from adasde.errors import InvalidParameter, MissingData, NoModel
+from adasde.kernels import driver
+from adasde.kernels.lanes import field_kernel, value_kernel
+from adasde.losses.base import Loss
+from adasde.noise import Noise
+from adasde.optimizers import CHECKED_IN, models, names
+from adasde.run import Run, plan
+from adasde.simulation import simulate
+
+ROUNDING = {"float64": 1e-13, "float32": 2e-6}
+"""Differences that a handful of steps may gather from rounding, relative to 1 + |x|: 450 and 17 units."""
+
+
+@pytest.fixture(scope="module")
+def simulated() -> dict[str, Any]:
+    """What the simulator found."""
+    environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1"}
+    program = Path(__file__).with_name("cuda_simulator.py")
+    done = subprocess.run([sys.executable, str(program)], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_known_answers(simulated: dict[str, Any]) -> None:
+    """The generator on 32-bit words is the published one: Random123's vectors."""
+    assert simulated["known_answers"] == [
+        "6627e8d5 e169c58d bc57ac4c 9b00dbd8",
+        "408f276d 41c83b0e a20bc7c6 6d5451fd",
+        "d16cfe09 94fdcceb 5001e420 24126ea1",
+    ]
+
+
+def test_draws_are_the_cpus(simulated: dict[str, Any]) -> None:
+    """Normals and pairs have the CPU's bits, next to the ends of every branch too, for paths, blocks and seeds beyond
+    2^32; Student-t variates are the CPU's to rounding."""
+    found = simulated["normals"]
+    assert found["different"] == 0 and found["edges"] == 0
+    assert found["float64"] < 1e-14 and found["float32"] < 3e-6
+
+
+@pytest.mark.parametrize("optimizer", names())
+def test_every_model_agrees_with_the_cpu(optimizer: str, simulated: dict[str, Any]) -> None:
+    """Five steps of every model of every shipped rule, in both precisions, against the CPU's generated step."""
+    found = simulated["every_model"]
+    expected = {f"{optimizer} {model} {law}" for model in models(optimizer) for law in CHECKED_IN}
+    assert {name for name in found if name.split()[0] == optimizer} == expected
+    for name in expected:
+        assert all(found[name][T] < bound for T, bound in ROUNDING.items()), (name, found[name])
+
+
+def test_ensembles_agree_with_the_cpu(simulated: dict[str, Any]) -> None:
+    """Moments of whole runs: handover from the optimizer, substeps on the same Brownian path, saved times, losses. The
+    result does not depend on how steps are cut into launches."""
+    runs = simulated["ensembles"]["runs"]
+    assert len(runs) == 6 and simulated["ensembles"]["cut"]
+    for run in runs:
+        assert run["counts"] and run["gap"] < ROUNDING[run["precision"]], run
+
+
+def test_batches_change_nothing(simulated: dict[str, Any]) -> None:
+    """Leaves of three paths, the last of one: at once and one by one."""
+    found = simulated["batches"]
+    assert found["same"] and found["counts"] and found["gap"] < 1e-13
+    assert found["progress"] == [[3, 7], [6, 7], [7, 7]]
+
+
+def test_moments_agree_with_the_cpu(simulated: dict[str, Any]) -> None:
+    """Two leaves with paths that diverge, against `Moments.add`: paths stay out from then on."""
+    found = simulated["moments"]
+    assert found["counts"] and found["gap"] < 1e-10 and found["diverged"] == [[0, 2, 3], [1, 1, 1]]
+
+
+def test_limits_are_the_drivers() -> None:
+    """A path counts as diverged by the same numbers on both devices."""
+    from adasde.kernels.cuda.device import moments
+
+    assert (moments.DIVERGED, moments.DIVERGED_LOSS) == (driver.DIVERGED, driver.DIVERGED_LOSS)
+
+
+def test_the_benchmarks_own_checks(simulated: dict[str, Any]) -> None:
+    """benchmarks/gpu.py finds a small W3 right, and notices coefficients that are one percent off; it refuses to
+    measure the simulator."""
+    found = simulated["benchmark"]
+    assert found["path_error"] < 1e-12 and found["standard_errors_from_cpu"] < 5
+    assert re.match("W3 in float64: a path is off by", found["wrong"]) and found["refused"] == 3
+
+
+def test_the_benchmark_refuses_without_a_gpu(tmp_path: Path) -> None:
+    """No GPU, no numbers: exit code 3, a reason, and no file."""
+    from numba import cuda
+
+    if cuda.is_available():
+        pytest.skip("there is a GPU")
+    out = tmp_path / "gpu.json"
+    program = Path(__file__).parents[2] / "benchmarks" / "gpu.py"
+    done = subprocess.run([sys.executable, str(program), "--out", str(out)], capture_output=True, text=True)
+    assert done.returncode == 3 and "nothing was measured or written" in done.stderr and not done.stdout
+    assert not out.exists()
+
+
+# What there is no kernel for, or no GPU
+
+
+@value_kernel
+def my_value(x, f, data):  # type: ignore[no-untyped-def]
+    f[:] = 0.0
+
+
+@field_kernel
+def my_field(x, out, data):  # type: ignore[no-untyped-def]
+    out[:] = 1.0
+
+
+OWN = Loss("mine", 1, np.zeros(1), np.ones(1), my_value, my_field, None, my_field)
+
+
+def run(**changes: Any) -> Run:
+    arguments: dict[str, Any] = {
+        "optimizer": "sgd",
+        "model": "algorithm",
+        "loss": "quadratic:1,2",
+        "noise": "gaussian:1",
+        "steps": 2,
+        "paths": 3,
+        "seed": 0,
+        "substeps": 1,
+        "start": None,
+        "save": 2,
+        "x0": None,
+        "init": None,
+        "hyperparameters": {},
+    }
+    return plan(**(arguments | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"noise": "laplace:1"}, "sgd, model algorithm: noise law = laplace is outside {gaussian, student-t}"),
+        ({"loss": "quadratic:" + ",".join(["1"] * 65)}, "dimension = 65 is outside [1, 64]"),
+        ({"noise": Noise("gaussian", None), "loss": OWN}, "noise = gaussian:data is outside"),
+        ({"loss": OWN}, "loss = mine is outside {quadratic, saddle}"),
+    ],
+)
+def test_what_has_no_kernel_is_refused(changes: dict[str, Any], message: str) -> None:
+    """By name, with the remedy, before anything runs."""
+    with pytest.raises((InvalidParameter, NoModel)) as caught:
+        _ = DeviceRun(run(**changes), "float64")
+    assert message in str(caught.value)
+    assert "--device cpu" in str(caught.value)
+
+
+def test_precision_and_device_are_checked() -> None:
+    """A CPU has float64 only, a GPU two precisions, and there are two devices."""
+    options: dict[str, Any] = {"loss": "quadratic:1", "noise": "gaussian:1", "steps": 2, "paths": 3}
+    with pytest.raises(InvalidParameter, match="use --device cuda"):
+        simulate("sgd", **options, precision="float32")
+    with pytest.raises(InvalidParameter, match=r"float16 is outside \{float32, float64\}"):
+        simulate_on_gpu(run(), "float16")
+    with pytest.raises(InvalidParameter, match="device = 'gpu' is outside"):
+        simulate("sgd", **options, device="gpu")
+
+
+def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--device cuda` without numba-cuda: exit code 3, what to install, and that the CPU gives the same."""
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "numba_cuda" else found(name))
+    result = CliRunner().invoke(main, ["simulate", "sgd", "--device", "cuda", "--steps", "2", "--paths", "3"])
+    assert result.exit_code == 3, result.output
+    for words in ("numba-cuda is not installed", "adasde[cu12]", "adasde[cu13]", "--device cpu", "gives the same"):
+        assert words in result.stderr
+
+
+def test_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the driver finds no GPU, or is none: exit code 3 and the same advice."""
+    from numba import cuda
+
+    monkeypatch.setattr(adasde.cuda, "require_package", lambda: None)
+    monkeypatch.setattr(cuda, "is_available", lambda: False)
+    result = CliRunner().invoke(main, ["simulate", "sgd", "--device", "cuda", "--steps", "2", "--paths", "3"])
+    assert result.exit_code == 3 and "no GPU that CUDA can use was found" in result.stderr, result.output
+    assert "adasde[cu13]" in result.stderr and "--device cpu" in result.stderr
+
+    def broken() -> bool:
+        raise RuntimeError("driver too old")
+
+    monkeypatch.setattr(cuda, "is_available", broken)
+    with pytest.raises(MissingData, match="driver too old"):
+        require_gpu()
