@@ -21,8 +21,8 @@ from adasde.kernels.cuda.device.philox import philox
 from adasde.kernels.cuda.device.special import student_t_in
 from adasde.kernels.draws import fill_noise
 from adasde.kernels.laws import LAW_CODES
-from adasde.kernels.normals import fill_normals, fill_pairs, fill_student_t
 from adasde.kernels.normals import box_muller as box_muller_on_cpu
+from adasde.kernels.normals import fill_normals, fill_pairs, fill_student_t
 from adasde.noise import gaussian, student_t
 from adasde.optimizers import kernels, names, parameter_array
 from adasde.run import Run
@@ -87,7 +87,7 @@ def edges() -> int:
     words[2:] = words[:2]
     box_muller_on_cpu(words, z)
     own = np.array([box_muller(u, v) for u, v in pairs], dtype=np.float32)
-    return int((own.view(np.int32).T != z[:2].view(np.int32)).sum())
+    return int((z[:2].view(np.int32) != own.view(np.int32).T).sum())
 
 
 def reference(optimizer: str, model: str, law: str, first: int, last: int, start: Any, s: Any) -> tuple[Any, Any]:
