@@ -67,7 +67,7 @@ class CudaPrinter(HostPrinter):
         raise HostOnly("a minimum")
 
     def _nested(self, name: str, arguments: list[sp.Expr]) -> str:
-        first = self._print(arguments[0])
+        first = str(self._print(arguments[0]))
         for argument in arguments[1:]:
             first = f"{name}({first}, {self._print(argument)})"
         return first

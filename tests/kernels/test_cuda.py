@@ -105,7 +105,7 @@ def test_the_benchmarks_own_checks(simulated: dict[str, Any]) -> None:
     """benchmarks/gpu.py finds a small W3 right, and notices coefficients that are one percent off; it refuses to
     measure the simulator."""
     found = simulated["benchmark"]
-    assert found["path_error"] < 1e-12 and found["standard_errors_from_cpu"] < 5
+    assert found["right"]["path_error"] < 1e-12 and found["right"]["standard_errors_from_cpu"] < 5
     assert re.match("W3 in float64: a path is off by", found["wrong"]) and found["refused"] == 3
 
 

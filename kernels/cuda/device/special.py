@@ -6,7 +6,6 @@ A literal such as 2.0 would turn a float32 expression into float64, so that ever
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,7 @@ def tiny_in(T: Precision) -> Any:
     return T(1e-100 if T is np.float64 else 1e-18)
 
 
-def sign_in(T: Precision) -> Callable[..., Any]:
+def sign_in(T: Precision) -> Any:
     """sign(x) is -1, 0 or 1; 0 stays 0 and NaN stays NaN."""
 
     @device
@@ -48,7 +47,7 @@ def gamma_ratio(nu: float) -> float:
     return math.sqrt(w / math.pi) * (1 + 1 / (64 * w**2) - 19 / (8192 * w**4))
 
 
-def student_t_sign_in(T: Precision) -> Callable[..., Any]:
+def student_t_sign_in(T: Precision) -> Any:
     """student_t_sign(y, nu, ratio) = E sign(y + T_nu) = 2 F(y) - 1, with ratio = `gamma_ratio` of nu.
 
     I_x(1/2, b) with b = nu/2 and x = y^2/(nu + y^2), by the series of positive terms that
@@ -90,7 +89,7 @@ def student_t_sign_in(T: Precision) -> Callable[..., Any]:
     return student_t_sign
 
 
-def student_t_in(T: Precision) -> Callable[..., Any]:
+def student_t_in(T: Precision) -> Any:
     """student_t(q, path, seed, nu): variate q of a path, sqrt(nu (U^(-2/nu) - 1)) cos(2 pi V) (Bailey 1994).
 
     U and V come from the words of `normals.pair_cosine`: the variate has the sign of that normal and grows with its r.
