@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from adasde.derive.covariance import cholesky, gram_matrix, noise_functions
-from adasde.derive.expectation import affine, expectation, noise_terms
+from adasde.derive.covariance import cholesky, coefficient_matrix, gram_matrix, noise_functions
+from adasde.derive.expectation import affine, expectation
 from adasde.derive.law import Law, NotDerivable
 from adasde.derive.model import SDE, Derivation, Step
 from adasde.derive.noise import Gaussian
@@ -113,8 +113,7 @@ def between(derivation: Derivation) -> Between:
     integrals = [entry for entry in noise if isinstance(entry, sp.Integral)]
     signs = (integrals[0], _without_signal(integrals[0])) if integrals else None
     noise = noise.xreplace(dict.fromkeys(integrals, SIGNS))
-    terms = [noise_terms(h) for h in increments]
-    coefficients = sp.Matrix([[row.get(f, sp.S.Zero) for f in functions] for row in terms])
+    coefficients = coefficient_matrix(increments, functions)
     left, right = (coefficients.xreplace(side) for side in sides)
     step = (eta * left * noise * right.T).applyfunc(sp.factor_terms)
     motions = None
@@ -183,12 +182,12 @@ def _signs(found: Between) -> tuple[Step, ...]:
     if found.signs is None:
         return ()
     reason = (
-        "the derivative of sign(Z + q) is twice a delta function at Z = -q, so C_ij = 4 int phi(q_i, q_j) dr, which is "
-        "4 (P(g_i > 0, g_j > 0) - P(g_i > 0) P(g_j > 0)), a probability of an orthant; without signal it is the arcsine "
-        "law"
+        "the derivative of sign(Z + q) is twice a point mass at Z = -q, so C_ij is the integral of 4 phi(q_i, q_j) over r, "
+        "which is 4 (P(g_i > 0, g_j > 0) - P(g_i > 0) P(g_j > 0)), with the probability of an orthant; C_ij^0 is that "
+        "without signal, the arcsine law"
     )
     whole, centred = found.signs
-    return (Step("Signs", reason, ((SIGNS, whole), (sp.Symbol("C_ij at q = 0"), centred))),)
+    return (Step("Signs", reason, ((SIGNS, whole), (sp.Symbol("C_ij^0"), centred))),)
 
 
 def _motions(derivation: Derivation, found: Between) -> tuple[Step, ...]:

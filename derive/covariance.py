@@ -44,13 +44,18 @@ def step_noise(increments: tuple[sp.Expr, ...], law: Law) -> StepNoise:
     """The noise of increments h(Z): by their noise functions where these are few, else by the covariance of h."""
     functions = noise_functions(increments)
     gram = gram_matrix(functions, law)
-    terms = [noise_terms(h) for h in increments]
-    coefficients = sp.Matrix([[row.get(f, sp.S.Zero) for f in functions] for row in terms])
+    coefficients = coefficient_matrix(increments, functions)
     if len(functions) <= sum(any(entry != 0 for entry in row) for row in coefficients.tolist()):
         factor = coefficients * cholesky(gram)
     else:
         factor = cholesky((coefficients * gram * coefficients.T).applyfunc(shortest))
     return StepNoise(functions, gram, sp.sqrt(eta) * factor.applyfunc(sp.factor_terms))
+
+
+def coefficient_matrix(increments: tuple[sp.Expr, ...], functions: tuple[sp.Expr, ...]) -> sp.Matrix:
+    """The coefficient of every noise function in every increment: h - E h = coefficients (functions - their means)."""
+    terms = [noise_terms(h) for h in increments]
+    return sp.Matrix([[row.get(f, sp.S.Zero) for f in functions] for row in terms])
 
 
 def noise_functions(increments: tuple[sp.Expr, ...]) -> tuple[sp.Expr, ...]:
@@ -66,8 +71,8 @@ def noise_power(noise: sp.Expr) -> int:
 
 
 def shortest(expression: sp.Expr) -> sp.Expr:
-    """The expanded or the factored form, whichever has fewer operations."""
-    return min((sp.expand(expression), sp.factor(expression)), key=sp.count_ops)
+    """The expanded or the factored form, whichever has fewer operations; as given where that has fewer still."""
+    return min((sp.expand(expression), sp.factor(expression), expression), key=sp.count_ops)
 
 
 def gram_matrix(functions: tuple[sp.Expr, ...], law: Law) -> sp.Matrix:

@@ -20,7 +20,7 @@ from adasde.derive.prose import escaped, prose
 from adasde.derive.rule import UpdateRule
 from adasde.derive.scalings import S
 from adasde.derive.steps import DIAGONAL, covariances, equations
-from adasde.derive.typesetting import LINE, extent, latex, rows, text
+from adasde.derive.typesetting import LINE, extent, fitted, latex, rows, text
 
 COLUMNS = 100
 """Width of plain text."""
@@ -98,7 +98,9 @@ def obstruction_page(rule: UpdateRule, found: Obstructions) -> Page:
         Step("Correction", "L1 = D2 - D1 D1/2, the part of it that a diffusion can have", _terms("L1", kept)),
         Step("Obstruction", "the part of L1 of third or higher order, which no Ito SDE has", _terms("L1", stays)),
     ]
-    notes = [(f"tau^{_power(term.power)} {term.derivative}", _removal(term.removed_by)) for term in found.terms]
+    notes = [
+        ("Obstruction", f"tau^{_power(term.power)} {term.derivative} {_removal(term.removed_by)}") for term in found.terms
+    ]
     return Page(
         rule.title,
         "batch-equivalent scaling, weak order two: "
@@ -180,7 +182,7 @@ def as_latex(page: Page) -> str:
 
 
 def _finding(paper: Published, title: bool = True) -> str:
-    legend = "; Delta = published - derived" if _gaps(paper) else ""
+    legend = "; Delta is published minus derived" if _gaps(paper) else ""
     return (f"{paper.title}: " if title else "") + paper.remark + legend
 
 
@@ -200,7 +202,7 @@ def _items(sentences: list[str]) -> str:
 def _aligned(equations: Sequence[Equation]) -> str:
     """Displayed equations, aligned at the equals signs, those too long for a line broken."""
     lines = []
-    for left, right in equations:
+    for left, right in fitted(equations):
         first, *others = rows(right, LINE - extent(latex(left)))
         lines += [f"{latex(left)} &= {first}", *(rf"&\quad {{}} {other}" for other in others)]
     return "\n\\begin{align*}\n" + " \\\\\n".join(lines) + "\n\\end{align*}" if lines else ""

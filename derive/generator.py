@@ -186,28 +186,37 @@ def _mean(expression: sp.Expr, chain: Chain, law: Law) -> sp.Expr:
 
 def _taylor(expression: sp.Expr, least: int, named: Named, highest: int) -> list[sp.Expr]:
     """Coefficients of root^0 ... root^highest; those below ``least`` must vanish."""
-    # A factor root^n only shifts the coefficients; differentiating the product n times more would multiply its terms.
-    derivative, power = _without_root(expression)
-    coefficients = [sp.S.Zero] * min(power, highest + 1)
-    for n in range(highest + 1 - power):
-        value = derivative.subs(root, 0)
-        if value.has(sp.zoo, sp.nan, sp.oo):
-            raise NotDerivable(f"{expression} is not smooth in sqrt(tau) at 0")
-        coefficients.append(sp.expand(_with_names(value, named) / sp.factorial(n)))
-        if n < highest - power:
-            derivative = sp.diff(derivative, root)
+    coefficients = [sp.S.Zero] * (highest + 1)
+    # A factor root^n only shifts coefficients; differentiating such a product n times more would multiply its terms.
+    for power, part in _by_power(expression).items():
+        for n, coefficient in enumerate(_coefficients(part, named, highest - power)):
+            coefficients[n + power] += coefficient
     if any(sp.expand(c) != 0 for c in coefficients[:least]):
         raise NotDerivable(f"{expression} does not vanish with tau: a fast state")
     return coefficients
 
 
-def _without_root(expression: sp.Expr) -> tuple[sp.Expr, int]:
-    """(h, n) with expression = root^n h, n >= 0 the power of root among its factors."""
-    powers = [factor.as_base_exp() for factor in sp.Mul.make_args(expression)]
-    n = sp.Add(*(exponent for base, exponent in powers if base == root))
-    if not (n.is_Integer and n > 0):
-        return expression, 0
-    return sp.Mul(*(base**exponent for base, exponent in powers if base != root)), int(n)
+def _coefficients(expression: sp.Expr, named: Named, highest: int) -> list[sp.Expr]:
+    """The first coefficients in root, by derivatives at 0; none for a negative ``highest``."""
+    found, derivative = [], expression
+    for n in range(highest + 1):
+        value = derivative.subs(root, 0)
+        if value.has(sp.zoo, sp.nan, sp.oo):
+            raise NotDerivable(f"{expression} is not smooth in sqrt(tau) at 0")
+        found.append(sp.expand(_with_names(value, named) / sp.factorial(n)))
+        derivative = sp.diff(derivative, root) if n < highest else derivative
+    return found
+
+
+def _by_power(expression: sp.Expr) -> dict[int, sp.Expr]:
+    """{n: h} with expression = sum root^n h, n >= 0 the power of root among the factors of each term."""
+    found: dict[int, sp.Expr] = {}
+    for term in sp.Add.make_args(expression):
+        powers = [factor.as_base_exp() for factor in sp.Mul.make_args(term)]
+        n = sp.Add(*(exponent for base, exponent in powers if base == root))
+        shift = int(n) if n.is_Integer and n > 0 else 0
+        found[shift] = found.get(shift, sp.S.Zero) + term / root**shift
+    return found
 
 
 def _with_names(expression: sp.Expr, named: Named) -> sp.Expr:

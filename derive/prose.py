@@ -56,7 +56,7 @@ OPERATORS = {
     ".": r" \cdot ",
     "%": r"\%",
 }
-_NAME = rf"(?:{'|'.join([*GREEK, *WORDS, 'sqrt'])}|d[xXyYmMvVtWGsS]|[a-zA-Z](?![a-zA-Z]))(?:_\w+|\d*)'*(?:_\{{\w\}})?"
+_NAME = rf"(?:{'|'.join([*GREEK, *WORDS, 'sqrt'])}|d[xXyYmMvVtWGrsS]|[a-zA-Z])(?![a-zA-Z])(?:_\w+|\d*)'*(?:_\{{\w\}})?"
 _ATOM = re.compile(rf"{_NAME}|\d+(?:\.\d+)?|->|<=|>=|>>|<<|\+-|-\+|!=|\.\.\.|\*\*|[-+*/^=<>()|\[\],';:]")
 _OPERATOR = re.compile(r"->|<=|>=|>>|<<|\+-|-\+|!=|\.\.\.|[-+*/=<>.]")
 _WEAK = re.compile(r"\(*(a|A|I|\d+(\.\d+)?)\)*")
@@ -68,7 +68,8 @@ def prose(sentence: str) -> str:
     words = sentence.split(" ")
     kinds = [_kind(word) for word in words]
     in_formula = [
-        kind == "formula" or (kind in ("weak", "operator") and _beside(kinds, i)) for i, kind in enumerate(kinds)
+        kind == "formula" or (kind in ("weak", "operator") and _beside(kinds, i, words[i].isdigit()))
+        for i, kind in enumerate(kinds)
     ]
     found, run = [], []
     for i, word in enumerate(words):
@@ -105,7 +106,7 @@ def formula(plain: str) -> str:
             token = piece[0] if piece else plain[at]
             out += _token(token)
             at += len(token)
-    return re.sub(r" +", " ", out).strip()
+    return re.sub(r"(^|[(\[{=]) *\\,", r"\1", re.sub(r" +", " ", out)).strip()
 
 
 def _kind(word: str) -> str:
@@ -131,9 +132,11 @@ def _without_names(core: str) -> str:
     return re.sub(_NAME, "", core)
 
 
-def _beside(kinds: list[str], i: int) -> bool:
+def _beside(kinds: list[str], i: int, number: bool) -> bool:
     """Whether a number, an article or an operator stands next to an operator or a symbol as part of a formula."""
     around = {kinds[j] for j in (i - 1, i + 1) if 0 <= j < len(kinds)}
+    if number and kinds[i + 1 : i + 2] == ["formula"]:
+        return True
     return bool(around & {"formula", "weak"}) if kinds[i] == "operator" else "operator" in around
 
 
@@ -189,7 +192,7 @@ def _token(token: str) -> str:
     base, digits, subscript, primes, braced = name.groups()
     if base == "d" and subscript:
         return rf"\partial{subscript[:1]}{{{subscript[1:]}}} "
-    if re.fullmatch("d[xXyYmMvVtWGsS]", base):
+    if re.fullmatch("d[xXyYmMvVtWGrsS]", base):
         return rf"\,\mathrm{{d}}{base[1:]}" + (f"_{{{digits}}}" if digits else "")
     letter = WORDS.get(base) or (f"\\{base}" if base in GREEK else base)
     if subscript == "_next":

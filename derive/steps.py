@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sympy as sp
 
-from adasde.derive.covariance import StepNoise, noise_power
+from adasde.derive.covariance import StepNoise, coefficient_matrix, noise_power
 from adasde.derive.expectation import expectation, mean, unsmoothed_kinks
-from adasde.derive.functions import Expectation
+from adasde.derive.functions import Expectation, empirical_sign, student_t_sign
 from adasde.derive.law import Law, NotDerivable
 from adasde.derive.model import SDE, Equation, Step
 from adasde.derive.names import Named
@@ -86,7 +86,7 @@ def derivation_steps(rule: UpdateRule, law: Law, one_step: Increment, noise: Ste
     generator = "L0 = D1" if sde.weak_order == 1 else "L0 + eta (D2 - D1 D1/2)"
     steps += [
         Step("Noise covariances", "Cov(u, w) = E u w - E u E w for the functions of Z in h", _gram(noise, means)),
-        Step("Covariance", "a = eta Cov h, in full: h is linear in these functions", covariances(sde)),
+        Step("Covariance", "a = eta Cov h, in full: h is linear in these functions", _covariance(one_step, noise, sde, means)),
         Step(
             "Match",
             f"the generator {generator} is that of dY = b dt + B dW with B B^T = a, B from Gram-Schmidt on the noise",
@@ -119,9 +119,19 @@ def last(name: str) -> sp.Symbol:
 
 def covariances(sde: SDE) -> tuple[Equation, ...]:
     """a_xx, a_xm, ...: the entries of the covariance on and above the diagonal."""
-    n = len(sde.states)
-    pairs = [(i, j) for i in range(n) for j in range(i, n)]
-    return tuple((sp.Symbol(f"a_{sde.states[i]}{sde.states[j]}"), sde.covariance[i, j]) for i, j in pairs)
+    return _entries(sde.states, sde.covariance)
+
+
+def _entries(states: tuple[sp.Symbol, ...], covariance: sp.Matrix) -> tuple[Equation, ...]:
+    pairs = [(i, j) for i in range(len(states)) for j in range(i, len(states))]
+    return tuple((sp.Symbol(f"a_{states[i]}{states[j]}"), covariance[i, j]) for i, j in pairs)
+
+
+def _covariance(one_step: Increment, noise: StepNoise, sde: SDE, named: Named) -> tuple[Equation, ...]:
+    """The same from the covariance of the noise functions, before it is factored and multiplied out again."""
+    coefficients = coefficient_matrix(one_step.leading, noise.functions)
+    gram = noise.gram.xreplace(_names(named))
+    return _entries(sde.states, (eta * coefficients * gram * coefficients.T).applyfunc(sp.factor_terms))
 
 
 def _setting(rule: UpdateRule, law: Law) -> list[Step]:
@@ -162,7 +172,12 @@ def _expectations(law: Law, noise: StepNoise, named: Named) -> Step:
     reason = f"exact under the {PROPER.get(law.name, law.name)} law"
     if any(value.has(Expectation) for _, value in named):
         reason += "; E[...] has no closed form and is evaluated by Gauss quadrature"
-    return Step("Expectations", reason, (*found, *named))
+    if any(value.has(student_t_sign) for _, value in named):
+        reason += ", F_t its distribution function"
+    if any(value.has(empirical_sign) for _, value in named):
+        reason += ", a mean of signs being a sum over the data"
+    values = tuple((name, value) for name, value in named if not value.has(empirical_sign))
+    return Step("Expectations", reason, (*found, *values))
 
 
 def _names(named: Named) -> dict[sp.Expr, sp.Expr]:

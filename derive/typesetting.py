@@ -10,6 +10,10 @@ import sympy as sp
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.str import StrPrinter
 
+from adasde.derive.functions import laplace_sign
+from adasde.derive.model import Equation
+from adasde.derive.notation import Z
+
 LATEX_NAMES = {
     "eps": r"\epsilon",
     "Hb": r"\dot{G}",
@@ -25,6 +29,8 @@ LATEX_NAMES = {
 FIRST = ("eta", "tau", "rho", "r", "beta", "theta", "gamma", "P")
 LAST = ("m", "v", "x", "q", "Hess f", "G", "f", "grad s", "g", "s", "S", "Hb", "sb", "Z", "dt", "dW")
 """Factors stand in the order of these families, all others between the two; sympy sorts by name otherwise."""
+SHORT = 6
+"""Operations of an argument that is not worth a name."""
 LINE = 410.0
 """Width of an equation in a step, in points of a ten-point article 160 mm wide."""
 
@@ -46,6 +52,13 @@ class _Order:
 
 
 class _Text(_Order, StrPrinter):  # type: ignore[misc]
+    def _print_student_t_sign(self, mean: sp.Function) -> str:
+        y, nu = map(self._print, mean.args)
+        return f"(2*F_t({y}, {nu}) - 1)"
+
+    def _print_empirical_sign(self, mean: sp.Function) -> str:
+        return self._print(sp.Function("E")(Z ** mean.args[1] * sp.sign(Z + mean.args[0])))
+
     def _print_Function(self, function: sp.Function) -> str:
         arguments = self.stringify(function.args, ", ")
         return f"E[{arguments}]" if function.func.__name__ == "E" else f"{function.func.__name__}({arguments})"
@@ -77,7 +90,8 @@ class _Latex(_Order, LatexPrinter):  # type: ignore[misc]
 
 
 def in_order(expression: sp.Basic) -> sp.Basic:
-    """The expression with symbols whose names sort as `FIRST` and `LAST` say."""
+    """The expression with symbols whose names sort as `FIRST` and `LAST` say, and closed forms where there are some."""
+    expression = expression.replace(laplace_sign, lambda c, n: laplace_sign(c, n).closed_form())
     symbols = expression.atoms(sp.Symbol)
     return expression.xreplace({y: type(y)(f"{_rank(y.name):02d} {y.name}", **y.assumptions0) for y in symbols})
 
@@ -101,9 +115,7 @@ def latex(item: sp.Basic | str) -> str:
     if isinstance(item, sp.Tuple):
         return signed(map(latex, item))
     return (
-        rf"\text{{{item}}}"
-        if isinstance(item, str)
-        else str(_Latex({"fold_frac_powers": True}).doprint(in_order(item)))
+        rf"\text{{{item}}}" if isinstance(item, str) else str(_Latex({"fold_frac_powers": True, "inv_trig_style": "full"}).doprint(in_order(item)))
     )
 
 
@@ -133,6 +145,28 @@ def rows(expression: sp.Basic, room: float = LINE) -> list[str]:
     return [rf"{front} \Big({inner[0]}", *inner[1:-1], rf"{inner[-1]} \Big)"] if len(inner) > 1 else [whole]
 
 
+def fitted(equations: Iterable[Equation]) -> list[Equation]:
+    """The equations, preceded by names A1, A2, ... for arguments that make one too wide and that no line break can cut."""
+    found: list[Equation] = []
+    names: dict[sp.Basic, sp.Symbol] = {}
+    for left, right in equations:
+        shown, room = right.xreplace(names), LINE - extent(latex(left))
+        while max(map(extent, rows(shown, room))) > room and (arguments := _arguments(shown)):
+            longest = max(arguments, key=lambda argument: (extent(latex(argument)), str(argument)))
+            names[longest] = sp.Symbol(f"A{len(names) + 1}", positive=longest.is_positive)
+            found.append((names[longest], longest))
+            shown = shown.xreplace(names)
+        found.append((left, shown))
+    return found
+
+
+def _arguments(expression: sp.Basic) -> set[sp.Basic]:
+    """Arguments of functions, exponents and what stands under roots or symbolic powers, where they are long."""
+    inner = {argument for function in expression.atoms(sp.Function) for argument in function.args}
+    inner |= {part for power in expression.atoms(sp.Pow) if not power.exp.is_Integer for part in power.args}
+    return {part for part in inner if sp.count_ops(part) > SHORT}
+
+
 def _packed(terms: list[sp.Expr], room: float) -> list[str]:
     """Rows of as many terms as fit each."""
     found: list[str] = []
@@ -147,19 +181,7 @@ def _packed(terms: list[sp.Expr], room: float) -> list[str]:
     return found
 
 
-WIDTHS = {
-    "+": 13.0,
-    "-": 13.0,
-    "=": 13.0,
-    "(": 4.0,
-    ")": 4.0,
-    ",": 4.5,
-    "[": 3.0,
-    "]": 3.0,
-    "|": 3.0,
-    " ": 0.0,
-    "'": 3.0,
-}
+WIDTHS = {"+": 13.0, "-": 13.0, "=": 13.0, "(": 4.0, ")": 4.0, ",": 4.5, "[": 3.0, "]": 3.0, "|": 3.0, " ": 0.0, "'": 3.0}
 SMALL = 0.72
 """Size of sub- and superscripts."""
 
