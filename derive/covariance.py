@@ -42,6 +42,8 @@ class StepNoise:
 
 def step_noise(increments: tuple[sp.Expr, ...], law: Law) -> StepNoise:
     """The noise of increments h(Z): by their noise functions where these are few, else by the covariance of h."""
+    if len(law.atoms()) == 2:
+        return _two_valued_noise(increments, law)
     functions = noise_functions(increments)
     gram = gram_matrix(functions, law)
     terms = [noise_terms(h) for h in increments]
@@ -51,6 +53,15 @@ def step_noise(increments: tuple[sp.Expr, ...], law: Law) -> StepNoise:
     else:
         factor = cholesky((coefficients * gram * coefficients.T).applyfunc(shortest))
     return StepNoise(functions, gram, sp.sqrt(eta) * factor.applyfunc(sp.factor_terms))
+
+
+def _two_valued_noise(increments: tuple[sp.Expr, ...], law: Law) -> StepNoise:
+    """On two values every function of Z is affine in Z, h = E h + E[h Z] Z: one Brownian motion, and no difference of
+    equal covariances that rounding would turn into noise."""
+    if not any(h.has(Z) for h in increments):
+        return StepNoise((), sp.zeros(0, 0), sp.zeros(len(increments), 0))
+    slopes = [sp.factor_terms(sp.expand(expectation(h * Z, law))) for h in increments]
+    return StepNoise((Z,), sp.Matrix([[1]]), sp.sqrt(eta) * sp.Matrix(slopes))
 
 
 def noise_functions(increments: tuple[sp.Expr, ...]) -> tuple[sp.Expr, ...]:

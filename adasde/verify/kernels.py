@@ -10,6 +10,7 @@ import numpy as np
 import sympy as sp
 
 from adasde.derive.notation import G, Hb, eta, g, k, s, sb, t
+from adasde.derive.tails import standardised
 from adasde.ensemble import Array
 from adasde.kernels import driver
 from adasde.run import Run, plan
@@ -81,7 +82,8 @@ def _at(setting: Setting, lanes: _Lanes, j: int) -> dict[sp.Symbol, sp.Expr]:
     values |= {G: lanes.gradient[0, j], s: lanes.scale[0, j], t: lanes.t, k: lanes.k}
     values |= {Hb: lanes.curvature[0, 0, j], sb: lanes.curvature[1, 0, j]}
     values |= setting.numbers()
-    return {symbol: sp.Float(float(value), DIGITS) if np.isfinite(value) else sp.oo for symbol, value in values.items()}
+    exact = {symbol: sp.Float(float(value), DIGITS) if np.isfinite(value) else sp.oo for symbol, value in values.items()}
+    return exact | {symbol: value.subs(exact) for symbol, value in standardised(setting.sde.law).items()}
 
 
 def _exact_states(expressions: list[sp.Expr], points: list[dict[sp.Symbol, sp.Expr]]) -> Array:

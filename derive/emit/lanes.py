@@ -11,6 +11,7 @@ from adasde.derive.model import SDE
 from adasde.derive.notation import G, Hb, eta, g, s, sb
 from adasde.derive.rule import UpdateRule
 from adasde.derive.stability import stabilise
+from adasde.derive.tails import tail_form
 
 dt = sp.Symbol("dt", positive=True)
 TINY = sp.Symbol("TINY", positive=True)
@@ -56,6 +57,7 @@ def draw(number: int) -> sp.Symbol:
 
 def sde_body(sde: SDE) -> LaneBody:
     """One Euler-Maruyama step y + b dt + B sqrt(dt) z of an SDE."""
+    sde = tail_form(sde)
     draws = sp.Matrix([draw(j + 1) for j in range(sde.diffusion.cols)])
     increments = sde.drift * dt + sp.sqrt(dt) * sde.diffusion * draws
     hoist, guard, per_step, per_lane = _preliminaries(sde, draws, increments)

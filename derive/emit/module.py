@@ -93,7 +93,7 @@ def _imports(bodies: list[LaneBody]) -> str:
     text = "".join(code(e) for value in values for e in (value.args if isinstance(value, Expectation) else (value,)))
     helpers = [name for name in HELPERS if re.search(rf"(?<!\w){name}\(", text)]
     special = f"from adasde.kernels.special import {', '.join(helpers)}\n" if helpers else ""
-    tiny = "\n\nTINY = 1e-100" if "TINY" in text else ""
+    tiny = "\n\nTINY = 1e-60" if "TINY" in text else ""
     return (
         "import math\n\nimport numpy as np\n\n"
         f"from adasde.kernels.lanes import Hyperparameter, step_kernel\n{special}".rstrip()

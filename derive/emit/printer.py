@@ -7,8 +7,9 @@ from sympy.printing.pycode import PythonCodePrinter
 
 from adasde.derive.functions import empirical_sign, student_t_sign, zeta
 from adasde.derive.stability import expm1, log1p
+from adasde.derive.tails import normal_tail, side
 
-HELPERS = ("erf", "sign", "student_t_sign", "empirical_sign")
+HELPERS = ("erf", "sign", "normal_tail", "student_t_sign", "empirical_sign")
 """Functions that generated code takes from `adasde.kernels.special`."""
 
 
@@ -23,6 +24,12 @@ class KernelPrinter(PythonCodePrinter):
 
     def _print_sign(self, expr: sp.Expr) -> str:
         return f"sign({self._print(expr.args[0])})"
+
+    def _print_side(self, expr: side) -> str:
+        return f"math.copysign(1.0, {self._print(expr.args[0])})"
+
+    def _print_normal_tail(self, expr: normal_tail) -> str:
+        return f"normal_tail({self._print(expr.args[0])})"
 
     def _print_Max(self, expr: sp.Expr) -> str:
         return f"max({', '.join(self._print(argument) for argument in sorted(expr.args, key=sp.count_ops))})"
