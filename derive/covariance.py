@@ -11,6 +11,9 @@ from adasde.derive.growth import growth
 from adasde.derive.law import Law
 from adasde.derive.notation import Z, eta
 
+FACTORED_UP_TO = 24
+"""Terms of a sum that is tried to be factored."""
+
 
 @dataclass(frozen=True)
 class StepNoise:
@@ -77,8 +80,12 @@ def noise_power(noise: sp.Expr) -> int:
 
 
 def shortest(expression: sp.Expr) -> sp.Expr:
-    """The expanded or the factored form, whichever has fewer operations."""
-    return min((sp.expand(expression), sp.factor(expression)), key=sp.count_ops)
+    """The expanded or the factored form, whichever has fewer operations; long sums, which hardly ever factor but take
+    minutes to try, stay expanded."""
+    expanded = sp.expand(expression)
+    if len(sp.Add.make_args(expanded)) > FACTORED_UP_TO:
+        return expanded
+    return min((expanded, sp.factor(expression)), key=sp.count_ops)
 
 
 def gram_matrix(functions: tuple[sp.Expr, ...], law: Law) -> sp.Matrix:

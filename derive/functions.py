@@ -149,6 +149,10 @@ class Expectation(sp.Function):
     def _eval_derivative(self, symbol: sp.Symbol) -> sp.Expr:
         integrand, density = self.args
         derivative = sp.diff(integrand, symbol)
+        if derivative.has(sp.DiracDelta):
+            from adasde.derive.law import NotDerivable
+
+            raise NotDerivable(f"{self} has a kink: the derivative of its mean with respect to {symbol} is not known")
         return sp.S.Zero if derivative == 0 else Expectation(derivative, density)
 
     def _eval_evalf(self, prec: int) -> sp.Float | None:

@@ -11,6 +11,9 @@ constants out symbolically, every term that is left is as small as T or as the d
     Var min(|g|, c) sign(g)     = s^2 (side_1 - side_2)/2 + terms in T_1, T_2 and the densities at both kinks
 
 Only the noise is written so: in the drift nothing cancels but what is small against 1.
+
+Expectations without a closed form are centred for the same reason: E[f h] - E f E h = E[(f - E f)(h - E h)], summed over
+the same nodes.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from collections import Counter
 
 import sympy as sp
 
-from adasde.derive.functions import laplace_sign
+from adasde.derive.functions import Expectation, laplace_sign
 from adasde.derive.law import Law
 from adasde.derive.model import SDE
 from adasde.derive.noise import Mixture
@@ -100,6 +103,27 @@ def tail_form(sde: SDE) -> SDE:
             value = sign.split
         named.append((name, value))
     return dataclasses.replace(sde, diffusion=sp.ImmutableDenseMatrix(diffusion), named=tuple(named))
+
+
+def centred(sde: SDE) -> SDE:
+    """The same equations with the diffusion in centred expectations E[(f - E f)(h - E h)]."""
+    means = {name: value for name, value in sde.named if isinstance(value, Expectation)}
+    products = {}
+    covariances: list[tuple[sp.Symbol, sp.Expr]] = []
+    for (a, f), (b, h) in itertools.combinations_with_replacement(means.items(), 2):
+        name = next((c for c, value in means.items() if value.args[0] == f.args[0] * h.args[0]), None)
+        if name is not None and sde.diffusion.has(name):
+            covariance = sp.Symbol(f"{name}_centred", nonnegative=True if a == b else None, real=True)
+            covariances.append((covariance, Expectation((f.args[0] - a) * (h.args[0] - b), f.args[1])))
+            products[name] = covariance + a * b
+    if not products:
+        return sde
+    diffusion = sde.diffusion.subs(products).applyfunc(_expanded_radicands)
+    return dataclasses.replace(sde, diffusion=sp.ImmutableDenseMatrix(diffusion), named=(*sde.named, *covariances))
+
+
+def _expanded_radicands(expression: sp.Expr) -> sp.Expr:
+    return expression.replace(lambda e: e.is_Add, sp.expand)
 
 
 def standardised(law: Law) -> dict[sp.Symbol, sp.Expr]:
