@@ -21,6 +21,7 @@ from adasde.papers import papers
 from adasde.rules import rule_of
 from adasde.verify import quadrature
 from adasde.verify.evaluation import Sums
+from adasde.verify.nodes import kernel_nodes
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,10 +57,10 @@ class Setting:
 
     @property
     def sums(self) -> Sums:
-        """How the kernels evaluate expectations without a closed form: by their Gauss nodes, or all atoms of data."""
+        """How the kernels evaluate expectations without a closed form: by their nodes, or all atoms of data."""
         found: Sums = {}
         if self.module.QUADRATURE:
-            found = {Expectation: quadrature.nodes(self.noise, self.module.QUADRATURE)}
+            found = {Expectation: kernel_nodes(self.noise, self.module.QUADRATURE)}
         return found | ({empirical_sign: quadrature.atoms(self.noise)} if self.noise.law == "empirical" else {})
 
     def parameter_array(self, **changed: float) -> Array:
