@@ -81,8 +81,8 @@ def parameter_array(module: ModuleType, values: Mapping[str, float], noise: Nois
     """The array p that every generated step of a module takes under one noise law."""
     quadrature: tuple[float, ...] = ()
     if module.QUADRATURE:
-        from adasde.verify.quadrature import nodes
+        from adasde.verify.nodes import kernel_nodes
 
-        quadrature = tuple(np.concatenate(nodes(noise, module.QUADRATURE)).tolist())
+        quadrature = tuple(np.concatenate(kernel_nodes(noise, module.QUADRATURE)).tolist())
     array: NDArray[np.float64] = module.parameters(**values, law=noise.law_data.tolist(), quadrature=quadrature)
     return array

@@ -11,6 +11,9 @@ from adasde.derive.growth import growth
 from adasde.derive.law import Law
 from adasde.derive.notation import Z, eta
 
+FACTORED_UP_TO = 24
+"""Terms of a sum that is tried to be factored."""
+
 
 @dataclass(frozen=True)
 class StepNoise:
@@ -42,6 +45,8 @@ class StepNoise:
 
 def step_noise(increments: tuple[sp.Expr, ...], law: Law) -> StepNoise:
     """The noise of increments h(Z): by their noise functions where these are few, else by the covariance of h."""
+    if len(law.atoms()) == 2:
+        return _two_valued_noise(increments, law)
     functions = noise_functions(increments)
     gram = gram_matrix(functions, law)
     coefficients = coefficient_matrix(increments, functions)
@@ -58,6 +63,15 @@ def coefficient_matrix(increments: tuple[sp.Expr, ...], functions: tuple[sp.Expr
     return sp.Matrix([[row.get(f, sp.S.Zero) for f in functions] for row in terms])
 
 
+def _two_valued_noise(increments: tuple[sp.Expr, ...], law: Law) -> StepNoise:
+    """On two values every function of Z is affine in Z, h = E h + E[h Z] Z: one Brownian motion, and no difference of
+    equal covariances that rounding would turn into noise."""
+    if not any(h.has(Z) for h in increments):
+        return StepNoise((), sp.zeros(0, 0), sp.zeros(len(increments), 0))
+    slopes = [sp.factor_terms(sp.expand(expectation(h * Z, law))) for h in increments]
+    return StepNoise((Z,), sp.Matrix([[1]]), sp.sqrt(eta) * sp.Matrix(slopes))
+
+
 def noise_functions(increments: tuple[sp.Expr, ...]) -> tuple[sp.Expr, ...]:
     """The functions of Z that occur, powers first: Z, Z^2, sign(G + s Z), ..."""
     functions = {f for h in increments for f in noise_terms(h) if f.has(Z)}
@@ -71,8 +85,12 @@ def noise_power(noise: sp.Expr) -> int:
 
 
 def shortest(expression: sp.Expr) -> sp.Expr:
-    """The expanded or the factored form, whichever has fewer operations; as given where that has fewer still."""
-    return min((sp.expand(expression), sp.factor(expression), expression), key=sp.count_ops)
+    """The expanded or the factored form, whichever has fewer operations, as given where that has fewer still; long
+    sums, which hardly ever factor but take minutes to try, stay expanded."""
+    expanded = sp.expand(expression)
+    if len(sp.Add.make_args(expanded)) > FACTORED_UP_TO:
+        return min((expanded, expression), key=sp.count_ops)
+    return min((expanded, sp.factor(expression), expression), key=sp.count_ops)
 
 
 def gram_matrix(functions: tuple[sp.Expr, ...], law: Law) -> sp.Matrix:

@@ -99,7 +99,8 @@ def obstruction_page(rule: UpdateRule, found: Obstructions) -> Page:
         Step("Obstruction", "the part of L1 of third or higher order, which no Ito SDE has", _terms("L1", stays)),
     ]
     notes = [
-        ("Obstruction", f"tau^{_power(term.power)} {term.derivative} {_removal(term.removed_by)}") for term in found.terms
+        ("Obstruction", f"tau^{_power(term.power)} {term.derivative} {_removal(term.removed_by)}")
+        for term in found.terms
     ]
     return Page(
         rule.title,

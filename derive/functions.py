@@ -87,12 +87,15 @@ class laplace_sign(sp.Function):
 
     def closed_form(self) -> sp.Expr:
         """The formula above; for n = 0 in a form without cancellation."""
-        c, n = self.args[0], int(self.args[1])
-        root, y = sp.sqrt(2), sp.Abs(c)
-        if n == 0:
-            return sp.sign(c) * (1 - sp.exp(-root * y))
-        tail = sp.exp(-root * y) * sum(sp.factorial(n) / sp.factorial(j) * y**j / root ** (n - j) for j in range(n + 1))
-        return tail if n % 2 else sp.sign(c) * (sp.factorial(n) / root**n - tail)
+        c, n = self.args
+        moment, tail = self.parts()
+        return 2 * tail if n % 2 else sp.sign(c) * (moment - 2 * tail)
+
+    def parts(self) -> tuple[sp.Expr, sp.Expr]:
+        """(n! 2^(-n/2), Q_n(|c|)): the first is E Z^n for even n."""
+        n, root, y = int(self.args[1]), sp.sqrt(2), sp.Abs(self.args[0])
+        powers = sum(sp.factorial(n) / sp.factorial(j) * y**j / root ** (n - j) for j in range(n + 1))
+        return sp.factorial(n) / root**n, sp.exp(-root * y) * powers / 2
 
     def _eval_evalf(self, prec: int) -> sp.Expr:
         return self.closed_form().evalf(int(prec * 0.30103) + 1)
@@ -146,6 +149,10 @@ class Expectation(sp.Function):
     def _eval_derivative(self, symbol: sp.Symbol) -> sp.Expr:
         integrand, density = self.args
         derivative = sp.diff(integrand, symbol)
+        if derivative.has(sp.DiracDelta):
+            from adasde.derive.law import NotDerivable
+
+            raise NotDerivable(f"{self} has a kink: the derivative of its mean with respect to {symbol} is not known")
         return sp.S.Zero if derivative == 0 else Expectation(derivative, density)
 
     def _eval_evalf(self, prec: int) -> sp.Float | None:

@@ -57,8 +57,37 @@ REWRITES: tuple[Rewrite, ...] = (
 
 
 def stabilise(expression: sp.Expr) -> sp.Expr:
-    """The expression with every rewrite applied wherever its pattern occurs, and closed forms in place of names."""
+    """The expression with every rewrite applied wherever its pattern occurs, and closed forms in place of names.
+
+    The covariance of signs has a form of its own, see `tails`.
+    """
     expression = expression.replace(lambda e: isinstance(e, laplace_sign), lambda e: e.closed_form())
+    expression = expression.replace(lambda e: e.is_Mul and len(_exponents(e)) > 1, one_exponential)
+    expression = expression.replace(_difference, lambda e: _difference(e))
     for rewrite in REWRITES:
         expression = expression.replace(rewrite.pattern, rewrite.replacement)
     return expression
+
+
+def one_exponential(product: sp.Expr) -> sp.Expr:
+    """e^a e^b as e^(a + b), a + b factored: a square of a difference stays one, and no factor over- or underflows."""
+    exponents = _exponents(product)
+    rest = [factor for factor in product.args if factor.as_base_exp()[0] != sp.E]
+    return sp.Mul(*rest) * sp.exp(sp.factor(sp.Add(*exponents)))
+
+
+def _exponents(product: sp.Expr) -> list[sp.Expr]:
+    pairs = (factor.as_base_exp() for factor in product.args)
+    return [exponent for base, exponent in pairs if base == sp.E]
+
+
+def _difference(expression: sp.Expr) -> sp.Expr | None:
+    """c e^a - c e^b = -c e^a (e^(b - a) - 1) for a number a, None for anything else."""
+    if not expression.is_Add or len(expression.args) != 2:
+        return None
+    fixed, moving = sorted(expression.args, key=lambda term: not term.is_number)
+    number, power = moving.as_independent(sp.exp, as_Add=False)
+    a, b = sp.expand_log(sp.log(-fixed / number)), power.as_base_exp()[1]
+    if not isinstance(power, sp.exp) or not fixed.is_number or not a.is_number or a.is_real is not True or a == 0:
+        return None
+    return fixed * -expm1(sp.expand(b - a)) if a.is_rational else None

@@ -86,7 +86,11 @@ def derivation_steps(rule: UpdateRule, law: Law, one_step: Increment, noise: Ste
     generator = "L0 = D1" if sde.weak_order == 1 else "L0 + eta (D2 - D1 D1/2)"
     steps += [
         Step("Noise covariances", "Cov(u, w) = E u w - E u E w for the functions of Z in h", _gram(noise, means)),
-        Step("Covariance", "a = eta Cov h, in full: h is linear in these functions", _covariance(one_step, noise, sde, means)),
+        Step(
+            "Covariance",
+            "a = eta Cov h, in full: h is linear in these functions",
+            _covariance(one_step, noise, sde, means),
+        ),
         Step(
             "Match",
             f"the generator {generator} is that of dY = b dt + B dW with B B^T = a, B from Gram-Schmidt on the noise",

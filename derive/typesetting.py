@@ -115,7 +115,9 @@ def latex(item: sp.Basic | str) -> str:
     if isinstance(item, sp.Tuple):
         return signed(map(latex, item))
     return (
-        rf"\text{{{item}}}" if isinstance(item, str) else str(_Latex({"fold_frac_powers": True, "inv_trig_style": "full"}).doprint(in_order(item)))
+        rf"\text{{{item}}}"
+        if isinstance(item, str)
+        else str(_Latex({"fold_frac_powers": True, "inv_trig_style": "full"}).doprint(in_order(item)))
     )
 
 
@@ -181,7 +183,19 @@ def _packed(terms: list[sp.Expr], room: float) -> list[str]:
     return found
 
 
-WIDTHS = {"+": 13.0, "-": 13.0, "=": 13.0, "(": 4.0, ")": 4.0, ",": 4.5, "[": 3.0, "]": 3.0, "|": 3.0, " ": 0.0, "'": 3.0}
+WIDTHS = {
+    "+": 13.0,
+    "-": 13.0,
+    "=": 13.0,
+    "(": 4.0,
+    ")": 4.0,
+    ",": 4.5,
+    "[": 3.0,
+    "]": 3.0,
+    "|": 3.0,
+    " ": 0.0,
+    "'": 3.0,
+}
 SMALL = 0.72
 """Size of sub- and superscripts."""
 

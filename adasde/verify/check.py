@@ -16,7 +16,7 @@ class Check:
                5 weak orders, 6 time step
     statement  what was checked, in words
     outcome    ``holds``, ``fails``, ``undecided`` (more paths are needed), or ``recorded`` (a published form that
-               differs in the way that is on record)
+               differs in the way that is on record, or a limit of the model that is on record)
     measured   the figures behind it
     """
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import mpmath
 import numpy as np
 import sympy as sp
 
 from adasde.derive.notation import G, Hb, eta, g, k, s, sb, t
+from adasde.derive.tails import standardised
 from adasde.ensemble import Array
 from adasde.run import Run, plan
 from adasde.verify.check import Check, check
+from adasde.verify.evaluation import values_at
+from adasde.verify.gauss import kernel_quadrature
 from adasde.verify.setting import Setting
 
 LANES = 24
@@ -28,9 +30,16 @@ def generated_kernels(setting: Setting) -> list[Check]:
     """Compiled step, plain Python body and printed equations agree; zero noise is the ODE; the driver adds nothing."""
     return [
         *_steps_equal_equations(setting),
+        *kernel_quadrature(setting, _points(setting)),
         _zero_noise_is_the_ode(setting),
         _driver_is_the_recursion(setting),
     ]
+
+
+def _points(setting: Setting) -> list[dict[sp.Symbol, sp.Expr]]:
+    """The random points of `_Lanes`, those with the largest noise scale first."""
+    lanes = _Lanes(setting, setting.step.noises)
+    return [_at(setting, lanes, int(j)) for j in np.argsort(-lanes.scale[0])]
 
 
 class _Lanes:
@@ -80,20 +89,24 @@ def _at(setting: Setting, lanes: _Lanes, j: int) -> dict[sp.Symbol, sp.Expr]:
     values |= {G: lanes.gradient[0, j], s: lanes.scale[0, j], t: lanes.t, k: lanes.k}
     values |= {Hb: lanes.curvature[0, 0, j], sb: lanes.curvature[1, 0, j]}
     values |= setting.numbers()
-    return {symbol: sp.Float(float(value), DIGITS) if np.isfinite(value) else sp.oo for symbol, value in values.items()}
+    exact = {
+        symbol: sp.Float(float(value), DIGITS) if np.isfinite(value) else sp.oo for symbol, value in values.items()
+    }
+    return exact | {symbol: value.subs(exact) for symbol, value in standardised(setting.sde.law).items()}
 
 
-def _exact_states(expressions: list[sp.Expr], points: list[dict[sp.Symbol, sp.Expr]]) -> Array:
-    with mpmath.workdps(DIGITS):
-        columns = [[float(e.subs(point).evalf(DIGITS)) for e in expressions] for point in points]
-    return np.array(columns).T[:, None, :]
+def _exact_states(setting: Setting, expressions: list[sp.Expr], points: list[dict[sp.Symbol, sp.Expr]]) -> Array:
+    """(n, 1, points). Expectations are the kernel's own sums, so that what is checked is the code; `gauss`
+    checks the sums."""
+    sums = setting.sums
+    return np.array([values_at(expressions, point, sums, DIGITS) for point in points]).T[:, None, :]
 
 
 def _algorithm_exactly(setting: Setting, lanes: _Lanes) -> Array:
     noisy = [update.subs(g, G + s * sp.Symbol("draw")) for update in setting.rule.update]
     draws = lanes.noise[0, 0]
     points = [_at(setting, lanes, j) | {sp.Symbol("draw"): sp.Float(float(draws[j]), DIGITS)} for j in range(LANES)]
-    return _exact_states(noisy, points)
+    return _exact_states(setting, noisy, points)
 
 
 def _model_exactly(setting: Setting, lanes: _Lanes, dt: float) -> Array:
@@ -105,21 +118,16 @@ def _model_exactly(setting: Setting, lanes: _Lanes, dt: float) -> Array:
     for j in range(LANES):
         values = {draw: sp.Float(float(lanes.noise[i, 0, j]), DIGITS) for i, draw in enumerate(draws)}
         points.append(_at(setting, lanes, j) | values)
-    return _exact_states(list(moved), points)
+    return _exact_states(setting, list(moved), points)
 
 
 def _zero_noise_is_the_ode(setting: Setting) -> Check:
     lanes = _Lanes(setting, setting.step.noises)
     lanes.scale[:] = 0.0
     found = lanes.after(setting.step, lanes.eta)
-    drift = setting.sde.full_drift
-    limit = []
-    for j in range(LANES):
-        point = _at(setting, lanes, j) | {s: sp.Float("1e-60", DIGITS)}
-        limit.append(
-            [float((y + eta * b).subs(point).evalf(DIGITS)) for y, b in zip(setting.rule.states, drift, strict=True)]
-        )
-    exact = np.array(limit).T[:, None, :]
+    points = [_at(setting, lanes, j) | {s: sp.Float("1e-60", DIGITS)} for j in range(LANES)]
+    moved = sp.Matrix(setting.rule.states) + eta * setting.sde.full_drift
+    exact = _exact_states(setting, list(moved), points)
     gap = _excess(found, exact, lanes.state)
     statement = "zero noise gives one Euler step of the ODE"
     return check(3, statement, gap < 1, f"largest error {gap:.1e} of what rounding allows")

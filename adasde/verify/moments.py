@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from adasde.derive.model import SDE
-from adasde.derive.notation import G, Hb, Z, eps, g, m, s, sb, t, v, x
+from adasde.derive.functions import Expectation, empirical_sign
+from adasde.derive.notation import G, Hb, Z, eps, eta, g, k, m, s, sb, t, v, x
 from adasde.ensemble import Array
 from adasde.verify.check import Check, check
+from adasde.verify.evaluation import Sums, expectations_at, values_at
+from adasde.verify.kinks import switches, zeros
 from adasde.verify.quadrature import RELIABLE
 from adasde.verify.quadrature import rule as quadrature
 from adasde.verify.setting import Setting
@@ -80,15 +82,12 @@ def _values(setting: Setting, eta_value: float, rates_fixed: bool) -> dict[str, 
     return setting.values | changed
 
 
-def kink(setting: Setting, values: dict[str, float]) -> float:
-    """The draw at which the rule's sign flips at `POINT`; where it has none, the draw at which g = 0."""
-    numbers = POINT | setting.numbers(**values)
-    signs = {e.args[0] for update in setting.rule.update for e in update.atoms(sp.sign, sp.Abs)}
-    for argument in signs:
-        line = sp.Poly(argument.subs(g, POINT[G] + POINT[s] * Z).subs(numbers), Z)
-        if line.degree() == 1:
-            return float(-line.nth(0) / line.nth(1))
-    return -POINT[G] / POINT[s]
+def kinks(setting: Setting, values: dict[str, float]) -> tuple[float, ...]:
+    """The draws at which one step of the rule at `POINT` has a kink; where it has none, the draw at which g = 0."""
+    numbers = POINT | setting.numbers(**values) | {k: round(POINT[t] / values["lr"]) + 1}
+    updates = sp.Tuple(*(update.subs(g, POINT[G] + POINT[s] * Z).subs(numbers) for update in setting.rule.update))
+    found = {root for switch in switches(updates, Z) for root in zeros(switch, Z)}
+    return tuple(sorted(found)) or (-POINT[G] / POINT[s],)
 
 
 def after_one_step(setting: Setting, values: dict[str, float], z: Array) -> Array:
@@ -116,39 +115,52 @@ def after_one_step(setting: Setting, values: dict[str, float], z: Array) -> Arra
 
 def _moment_gaps(setting: Setting, eta_value: float) -> tuple[Array, Array]:
     values = _values(setting, eta_value, rates_fixed=setting.sde.weak_order == 2)
-    z, w = quadrature(setting.noise, kink(setting, values), setting.sde.moments)
+    z, w = quadrature(setting.noise, kinks(setting, values), setting.sde.moments)
     start = np.array([POINT[y] for y in setting.rule.states])
     change = after_one_step(setting, values, z) - start[:, None]
     mean = change @ w
     centred = change - mean[:, None]
-    drift, covariance = model_moments(setting.sde, setting.numbers(**values))
+    drift, covariance = model_moments(setting, values, _sums(z, w))
     gap_mean = np.abs(mean / eta_value - drift) / (1e-3 + np.abs(drift))
     exact = (centred * w) @ centred.T / eta_value
-    # A state that the model leaves without noise may have none of the leading order, variance O(eta) per unit of time.
-    own = np.sqrt(np.where(np.diag(covariance) > 0, np.diag(exact), eta_value))
+    # A state that has no noise of the leading order, variance O(eta) per unit of time, is measured against it.
+    own = np.sqrt(np.where(_noisy(setting, values, _sums(z, w)), np.diag(exact), eta_value))
     size = np.outer(own, own)
     return gap_mean, (np.abs(exact - covariance) / size).ravel()
 
 
-def model_moments(sde: SDE, numbers: dict[sp.Symbol, float]) -> tuple[Array, Array]:
-    """Drift (n,) and covariance (n, n) of the model at `POINT`."""
-    at = POINT | numbers
-    drift = np.array(sde.full_drift.subs(at).evalf(20), dtype=np.float64).ravel()
-    return drift, np.array(sde.full_covariance.subs(at).evalf(20), dtype=np.float64)
+def _sums(z: Array, w: Array) -> Sums:
+    """Expectations by the quadrature of this rung, which is finer than that of the kernels; all atoms of data."""
+    return {Expectation: (z, w), empirical_sign: (z, w)}
+
+
+def _noisy(setting: Setting, values: dict[str, float], sums: Sums) -> Array:
+    """Which states have noise of the leading order; for order two, where decays follow eta, as eta -> 0."""
+    diagonal = [setting.sde.full_covariance[i, i] / eta for i in range(len(setting.sde.states))]
+    if setting.sde.weak_order == 2:
+        diagonal = [sp.expand(entry).subs(eta, 0) for entry in diagonal]
+    return values_at(diagonal, POINT | setting.numbers(**values), sums) > 0
+
+
+def model_moments(setting: Setting, values: dict[str, float], sums: Sums) -> tuple[Array, Array]:
+    """Drift (n,) and covariance (n, n) of the model at `POINT`; expectations without a closed form by ``sums``."""
+    n, numbers = len(setting.sde.states), POINT | setting.numbers(**values)
+    found = values_at([*setting.sde.full_drift, *setting.sde.full_covariance], numbers, sums)
+    return found[:n], found[n:].reshape(n, n)
 
 
 def _local_weak_errors(setting: Setting, tests: list[sp.Expr], eta_value: float) -> list[float]:
     """|E u(y') - u - eta L u| for each u, with L the model's generator; rates fixed as eta falls."""
     values = _values(setting, eta_value, rates_fixed=True)
-    z, w = quadrature(setting.noise, kink(setting, values), setting.sde.moments)
+    z, w = quadrature(setting.noise, kinks(setting, values), setting.sde.moments)
     after, states = after_one_step(setting, values, z), setting.rule.states
     at = {y: POINT[y] for y in states}
     if setting.sde.weak_order == 2:
         return [
             float(abs((sp.lambdify(states, u, "numpy")(*after) - float(u.subs(at))) @ w - expected))
-            for u, expected in zip(tests, expansion_of_order_two(setting, tests, values), strict=True)
+            for u, expected in zip(tests, expansion_of_order_two(setting, tests, values, _sums(z, w)), strict=True)
         ]
-    drift, covariance = model_moments(setting.sde, setting.numbers(**values))
+    drift, covariance = model_moments(setting, values, _sums(z, w))
     errors = []
     for u in tests:
         function: Callable[..., Any] = sp.lambdify(states, u, "numpy")
@@ -160,7 +172,7 @@ def _local_weak_errors(setting: Setting, tests: list[sp.Expr], eta_value: float)
     return errors
 
 
-def expansion_of_order_two(setting: Setting, tests: list[sp.Expr], values: dict[str, float]) -> list[float]:
+def expansion_of_order_two(setting: Setting, tests: list[sp.Expr], values: dict[str, float], sums: Sums) -> list[float]:
     """eta L u + (eta^2/2) L L u at `POINT`, with L = d_t + b.grad + a:grad^2/2, f' and S polynomials around it."""
     sde, states, eta_value = setting.sde, setting.rule.states, values["lr"]
     numbers = {symbol: sp.Float(value, 30) for symbol, value in setting.numbers(**values).items()}
@@ -184,5 +196,5 @@ def expansion_of_order_two(setting: Setting, tests: list[sp.Expr], values: dict[
     for u in tests:
         once = generator(u)
         twice = generator(once)
-        found.append(float((eta_value * once + eta_value**2 / 2 * twice).subs(at).evalf(20)))
-    return found
+        found.append(eta_value * once + eta_value**2 / 2 * twice)
+    return [float(e.subs(at).evalf(20)) for e in expectations_at(found, at, sums, 20)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy import linalg, special, stats
@@ -22,6 +22,8 @@ Nodes = tuple[Array, Array]
 NODES = 240
 RELIABLE = 0.25
 """nu - moments from which on the Student-t rule is accurate to about 1e-9."""
+NEAR = 6.0
+"""Length of a Gauss-Legendre piece of a Student-t density near its centre."""
 _ROOT_HALF = math.sqrt(0.5)
 
 
@@ -152,30 +154,36 @@ _LAWS: dict[str, Callable[[Noise, int], Nodes]] = {
 }
 
 
-def rule(noise: Noise, kink: float, moments: int = 0) -> Nodes:
-    """Nodes z and weights of E h(Z), for h smooth on both sides of ``kink`` and O(|z|^moments).
+def rule(noise: Noise, kinks: float | Sequence[float], moments: int = 0) -> Nodes:
+    """Nodes z and weights of E h(Z), for h smooth between the kinks and O(|z|^moments).
 
-    Gaussian: Gauss-Legendre on [-10, kink] and [kink, 10]; mixture: the same for each component. Laplace and
-    exponential: likewise between -28, 0, the kink and 28, or -1, the kink and 39. Student-t, whose tails are algebraic:
-    exp-sinh quadrature on both half-lines, z = kink +- exp(pi/2 sinh u), accurate to about 1e-9 for
-    nu - moments >= `RELIABLE`. Discrete laws: all their atoms.
+    Gaussian: Gauss-Legendre between -10, the kinks and 10; mixture: the same for each component. Laplace and
+    exponential: likewise between -28, 0, the kinks and 28, or -1, the kinks and 39. Student-t, whose tails are
+    algebraic: exp-sinh quadrature beyond the outermost kinks a and b, z = a - exp(pi/2 sinh u) and b + exp(pi/2 sinh
+    u), Gauss-Legendre between them, accurate to about 1e-9 for nu - moments >= `RELIABLE`. Discrete laws: all their
+    atoms.
     """
+    cuts = sorted({float(kink) for kink in np.atleast_1d(kinks)})
     if noise.law == "gaussian":
-        return _gaussian_rule(kink)
+        return _gaussian_rule(cuts)
     if noise.law == "student-t":
-        return _student_t_rule(noise.nu, kink, moments)
+        return _student_t_rule(noise.nu, cuts, moments)
     if noise.law == "laplace":
-        return _pieces([-28.0, *sorted([0.0, min(max(kink, -27.0), 27.0)]), 28.0], stats.laplace(scale=_ROOT_HALF).pdf)
+        return _pieces([-28.0, *_within([0.0, *cuts], -27.0, 27.0), 28.0], stats.laplace(scale=_ROOT_HALF).pdf)
     if noise.law == "exponential":
-        return _pieces([-1.0, min(max(kink, -1.0), 38.0), 39.0], stats.expon(loc=-1).pdf)
+        return _pieces([-1.0, *_within(cuts, -1.0, 38.0), 39.0], stats.expon(loc=-1).pdf)
     if noise.law == "mixture":
-        parts = [(c, m, d, *_gaussian_rule((kink - m) / d)) for c, m, d in _components(noise)]
+        parts = [(c, m, d, *_gaussian_rule([(cut - m) / d for cut in cuts])) for c, m, d in _components(noise)]
         return np.concatenate([m + d * x for _, m, d, x, _ in parts]), np.concatenate([c * w for c, *_, w in parts])
     return atoms(noise)
 
 
-def _gaussian_rule(kink: float) -> Nodes:
-    return _pieces([-10.0, min(max(kink, -9.0), 9.0), 10.0], stats.norm.pdf)
+def _within(cuts: Sequence[float], low: float, high: float) -> list[float]:
+    return sorted({min(max(cut, low), high) for cut in cuts})
+
+
+def _gaussian_rule(cuts: Sequence[float]) -> Nodes:
+    return _pieces([-10.0, *_within(cuts, -9.0, 9.0), 10.0], stats.norm.pdf)
 
 
 def _pieces(cuts: list[float], density: Callable[[Array], Array]) -> Nodes:
@@ -186,13 +194,28 @@ def _pieces(cuts: list[float], density: Callable[[Array], Array]) -> Nodes:
     return z, np.concatenate([(b - a) / 2 * w for a, b in pieces]) * density(z)
 
 
-def _student_t_rule(nu: float, kink: float, moments: int) -> Nodes:
+def _student_t_rule(nu: float, cuts: Sequence[float], moments: int) -> Nodes:
     last = math.asinh(min(max(22.0 / max(nu - moments, RELIABLE), 2.8), 46.0))
     u = np.linspace(-3.6, last, NODES)
     distance = np.exp(math.pi / 2 * np.sinh(u))
     weight = (u[1] - u[0]) * math.pi / 2 * np.cosh(u) * distance
-    z = np.concatenate([kink - distance[::-1], kink + distance])
-    return z, np.concatenate([weight[::-1], weight]) * _student_t_density(z, nu)
+    z = np.concatenate([cuts[0] - distance[::-1], cuts[-1] + distance])
+    outer = z, np.concatenate([weight[::-1], weight]) * _student_t_density(z, nu)
+    if len(cuts) == 1:
+        return outer
+    inner = _pieces(_refined(cuts), lambda y: _student_t_density(y, nu))
+    return np.concatenate([outer[0], inner[0]]), np.concatenate([outer[1], inner[1]])
+
+
+def _refined(cuts: Sequence[float]) -> list[float]:
+    """The cuts, and more between them where they are further apart than `NEAR` times the distance from the density's
+    centre: a piece that is long against its density's width would need more nodes."""
+    fine = [cuts[0]]
+    for cut in cuts[1:]:
+        while cut - fine[-1] > (step := NEAR * (1 + abs(fine[-1]) / 2)):
+            fine.append(fine[-1] + step)
+        fine.append(cut)
+    return fine
 
 
 def _student_t_density(z: Array, nu: float) -> Array:

@@ -10,6 +10,7 @@ import sympy as sp
 
 from adasde import optimizers
 from adasde.derive.expansion import MODELS, derive
+from adasde.derive.functions import Expectation, empirical_sign
 from adasde.derive.laws import law_named
 from adasde.derive.model import SDE
 from adasde.derive.rule import UpdateRule
@@ -18,6 +19,9 @@ from adasde.errors import UnknownName
 from adasde.noise import Noise
 from adasde.papers import papers
 from adasde.rules import rule_of
+from adasde.verify import quadrature
+from adasde.verify.evaluation import Sums
+from adasde.verify.nodes import kernel_nodes
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +54,14 @@ class Setting:
     def law_numbers(self) -> dict[sp.Symbol, float]:
         """The law's own symbols and their values."""
         return dict(zip(self.sde.law.parameters, self.noise.law_data.tolist(), strict=False))
+
+    @property
+    def sums(self) -> Sums:
+        """How the kernels evaluate expectations without a closed form: by their nodes, or all atoms of data."""
+        found: Sums = {}
+        if self.module.QUADRATURE:
+            found = {Expectation: kernel_nodes(self.noise, self.module.QUADRATURE)}
+        return found | ({empirical_sign: quadrature.atoms(self.noise)} if self.noise.law == "empirical" else {})
 
     def parameter_array(self, **changed: float) -> Array:
         """The array p of the kernels, with some hyperparameters changed."""

@@ -7,6 +7,7 @@ from sympy.printing.pycode import PythonCodePrinter
 
 from adasde.derive.emit.printer import KernelPrinter
 from adasde.derive.functions import Expectation, empirical_sign, student_t_sign
+from adasde.derive.tails import normal_tail, side
 
 
 class HostOnly(ValueError):
@@ -59,6 +60,12 @@ class CudaPrinter(HostPrinter):
 
     def _print_sign(self, expr: sp.Expr) -> str:
         return KernelPrinter._print_helper(self, expr)
+
+    def _print_side(self, expr: side) -> str:
+        return f"(T(1) if {self._print(expr.args[0])} >= T(0) else T(-1))"
+
+    def _print_normal_tail(self, expr: normal_tail) -> str:
+        return self._print(expr.rewrite(sp.erfc))
 
     def _print_Max(self, expr: sp.Expr) -> str:
         return self._nested("maximum", sorted(expr.args, key=sp.count_ops))

@@ -11,6 +11,7 @@ from adasde.derive.model import SDE
 from adasde.derive.notation import G, Hb, eta, g, s, sb
 from adasde.derive.rule import UpdateRule
 from adasde.derive.stability import stabilise
+from adasde.derive.tails import centred, tail_form
 
 dt = sp.Symbol("dt", positive=True)
 TINY = sp.Symbol("TINY", positive=True)
@@ -56,6 +57,7 @@ def draw(number: int) -> sp.Symbol:
 
 def sde_body(sde: SDE) -> LaneBody:
     """One Euler-Maruyama step y + b dt + B sqrt(dt) z of an SDE."""
+    sde = centred(tail_form(sde))
     draws = sp.Matrix([draw(j + 1) for j in range(sde.diffusion.cols)])
     increments = sde.drift * dt + sp.sqrt(dt) * sde.diffusion * draws
     hoist, guard, per_step, per_lane = _preliminaries(sde, draws, increments)
@@ -126,9 +128,9 @@ def positivity_floors(sde: SDE) -> dict[sp.Symbol, sp.Expr]:
 
 def _protect(expression: sp.Expr, guard: dict[sp.Symbol, sp.Symbol]) -> sp.Expr:
     """Guards roots of non-negative states and divisions by the noise scale (s = 0 gives the limit, not nan), and roots
-    of sums of more than two terms, which rounding may take below zero where the exact value is zero."""
+    of sums, which rounding may take below zero where the exact value is zero, but for 1 - mu^2 with |mu| <= 1."""
     expression = expression.replace(
-        lambda e: e.is_Pow and e.exp == sp.Rational(1, 2) and e.base.is_Add and len(e.base.args) > 2,
+        lambda e: e.is_Pow and e.exp == sp.Rational(1, 2) and e.base.is_Add and _may_vanish(e.base),
         lambda e: sp.sqrt(sp.Max(e.base, sp.S.Zero, evaluate=False)),
     )
     expression = expression.replace(
@@ -138,6 +140,10 @@ def _protect(expression: sp.Expr, guard: dict[sp.Symbol, sp.Symbol]) -> sp.Expr:
         lambda e: e.base.subs(guard) ** e.exp,
     )
     return expression.replace(lambda e: e.is_Pow and e.base == s and e.exp.is_negative, lambda e: (s + TINY) ** e.exp)
+
+
+def _may_vanish(radicand: sp.Expr) -> bool:
+    return len(radicand.args) > 2 or not (radicand.is_nonnegative or any(a.is_Number for a in radicand.args))
 
 
 def _finish(

@@ -98,7 +98,7 @@ def _imports(rule: UpdateRule, bodies: list[LaneBody]) -> str:
     text = _formulas(bodies) + _parameters(rule).partition("return")[2]
     helpers = [name for name in HELPERS if re.search(rf"(?<![\w.]){name}\(", text)]
     special = f"from adasde.kernels.special import {', '.join(helpers)}\n" if helpers else ""
-    tiny = "\n\nTINY = 1e-100" if "TINY" in text else ""
+    tiny = "\n\nTINY = 1e-60" if "TINY" in text else ""
     return (
         "import math\n\nimport numpy as np\n\n"
         f"from adasde.kernels.lanes import Hyperparameter, step_kernel\n{special}".rstrip()

@@ -7,6 +7,7 @@ from sympy.printing.precedence import PRECEDENCE
 from sympy.printing.pycode import PythonCodePrinter
 
 from adasde.derive.functions import empirical_sign, student_t_sign, zeta
+from adasde.derive.tails import normal_tail, side
 
 HELPERS = (
     "atan",
@@ -18,6 +19,7 @@ HELPERS = (
     "expm1",
     "log",
     "log1p",
+    "normal_tail",
     "power",
     "sign",
     "sin",
@@ -42,6 +44,12 @@ class KernelPrinter(PythonCodePrinter):
     def _print_tan(self, expr: sp.Expr) -> str:
         argument = self._print(expr.args[0])
         return f"(sin({argument})/cos({argument}))"
+
+    def _print_side(self, expr: side) -> str:
+        return f"math.copysign(1.0, {self._print(expr.args[0])})"
+
+    def _print_normal_tail(self, expr: normal_tail) -> str:
+        return self._print_helper(expr)
 
     def _print_Max(self, expr: sp.Expr) -> str:
         return f"max({', '.join(self._print(argument) for argument in sorted(expr.args, key=sp.count_ops))})"

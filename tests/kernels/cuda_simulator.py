@@ -19,7 +19,7 @@ from adasde.kernels.cuda.device.normals import box_muller, fill, pair_cosine, pa
 from adasde.kernels.cuda.device.paths import built
 from adasde.kernels.cuda.device.philox import philox
 from adasde.kernels.cuda.device.special import student_t_in
-from adasde.kernels.draws import fill_noise
+from adasde.kernels.draws import draw_functions
 from adasde.kernels.laws import LAW_CODES
 from adasde.kernels.normals import box_muller as box_muller_on_cpu
 from adasde.kernels.normals import fill_normals, fill_pairs, fill_student_t
@@ -99,7 +99,7 @@ def reference(optimizer: str, model: str, law: str, first: int, last: int, start
     g, scale, curvature = np.empty((d, lanes)), np.repeat(s[:, None], lanes, axis=1), np.zeros((2, d, lanes))
     plan = (0, last, 1, step.noises, 1, LAW_CODES[law], SEED)
     draws = np.empty((8 * step.noises, d, lanes))
-    fill_noise(draws, d, 0, PATH, model == "algorithm", plan, noise.law_data)
+    draw_functions(noise.law)[0](draws, d, 0, PATH, model == "algorithm", plan, noise.law_data)
     for k in range(first, last):
         g[:] = H @ state[0]
         arguments = (g, scale, curvature, draws[k * step.noises : (k + 1) * step.noises], p, k + 1, p[0] * k, p[0])
