@@ -20,7 +20,7 @@ from adasde.kernels.cuda.device.paths import built
 from adasde.kernels.cuda.device.philox import philox
 from adasde.kernels.cuda.device.special import student_t_in
 from adasde.kernels.draws import draw_functions
-from adasde.kernels.laws import LAW_CODES
+from adasde.kernels.lanes import LAW_CODES
 from adasde.kernels.normals import box_muller as box_muller_on_cpu
 from adasde.kernels.normals import fill_normals, fill_pairs, fill_student_t
 from adasde.noise import gaussian, student_t
