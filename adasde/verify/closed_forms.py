@@ -153,7 +153,9 @@ def _sign_stationary_variance(original: Setting) -> Check:
     statement = "stationary variance in one dimension equals the optimizer's up to O(eta)"
     noise, law = original.noise, distribution(original.noise)
     if law.values.size:
-        reason = f"not claimed: under {noise.law} noise the mean sign jumps at atoms, and an SDE has no rate O(eta) there"
+        reason = (
+            f"not claimed: under {noise.law} noise the mean sign jumps at atoms, and an SDE has no rate O(eta) there"
+        )
         return Check(4, statement, "recorded", reason)
     gaps, rates = [], (0.02, 0.01, 0.005)
     median = -sign_law.centre(noise, 1.0, 1.0)

@@ -90,7 +90,9 @@ def _at(setting: Setting, lanes: _Lanes, j: int) -> dict[sp.Symbol, sp.Expr]:
     values |= {G: lanes.gradient[0, j], s: lanes.scale[0, j], t: lanes.t, k: lanes.k}
     values |= {Hb: lanes.curvature[0, 0, j], sb: lanes.curvature[1, 0, j]}
     values |= setting.numbers()
-    exact = {symbol: sp.Float(float(value), DIGITS) if np.isfinite(value) else sp.oo for symbol, value in values.items()}
+    exact = {
+        symbol: sp.Float(float(value), DIGITS) if np.isfinite(value) else sp.oo for symbol, value in values.items()
+    }
     return exact | {symbol: value.subs(exact) for symbol, value in standardised(setting.sde.law).items()}
 
 

@@ -172,9 +172,7 @@ def _local_weak_errors(setting: Setting, tests: list[sp.Expr], eta_value: float)
     return errors
 
 
-def expansion_of_order_two(
-    setting: Setting, tests: list[sp.Expr], values: dict[str, float], sums: Sums
-) -> list[float]:
+def expansion_of_order_two(setting: Setting, tests: list[sp.Expr], values: dict[str, float], sums: Sums) -> list[float]:
     """eta L u + (eta^2/2) L L u at `POINT`, with L = d_t + b.grad + a:grad^2/2, f' and S polynomials around it."""
     sde, states, eta_value = setting.sde, setting.rule.states, values["lr"]
     numbers = {symbol: sp.Float(value, 30) for symbol, value in setting.numbers(**values).items()}

@@ -32,7 +32,9 @@ def lattice_law(noise: Noise, scale: float, curvature: float, lr: float, first: 
     y = -curvature * x / scale
     if law.values.size and np.abs(y[:, None] - law.values[None, :]).min() < APART:
         remedy = "start between the points at which an atom of the noise holds the optimizer"
-        raise InvalidParameter("birth-death law: first point", first, f"the points off the atoms of {noise.law}", remedy)
+        raise InvalidParameter(
+            "birth-death law: first point", first, f"the points off the atoms of {noise.law}", remedy
+        )
     with np.errstate(divide="ignore"):
         ratio: Array = np.log(law.below(y[:-1])) - np.log(law.above(y[1:]))
     upward, downward = np.cumsum(ratio[reach:]), np.cumsum(-ratio[:reach][::-1])
