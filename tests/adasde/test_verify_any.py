@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -108,7 +109,7 @@ def test_quadrature_with_two_kinks(name):
     found = w @ np.clip(z, -0.4, 1.0) ** 2
     cuts = [-0.4, 0.0, 1.0]
     exact = 0.16 * law.below(np.array([-0.4]))[0] + law.above(np.array([1.0]))[0]
-    for a, b in zip(cuts, cuts[1:], strict=False):
+    for a, b in pairwise(cuts):
         exact += integrate.quad(lambda y: y * y * float(law.density(np.array([y]))[0]), a, b)[0]
     assert found == pytest.approx(exact, rel=1e-9)
 
