@@ -18,7 +18,7 @@ from adasde.derive import notation
 from adasde.derive.covariance import step_noise
 from adasde.derive.expectation import expectation
 from adasde.derive.functions import Expectation, empirical_sign, laplace_sign, student_t_sign
-from adasde.derive.law import Law, NotDerivable
+from adasde.derive.law import Law, MomentDoesNotExist, NotDerivable
 from adasde.derive.model import SDE, Derivation
 from adasde.derive.names import Named
 from adasde.derive.noise import Gaussian, StudentT
@@ -77,7 +77,11 @@ def derive(rule: UpdateRule, law: Law | None = None, order: int = 1) -> Derivati
 
 def _with_number(general: Derivation, law: StudentT) -> Derivation:
     """A Student-t derivation with nu as a number; refused where the law lacks a moment that the derivation needs."""
-    law.moment(general.sde.moments)
+    try:
+        law.moment(general.sde.moments)
+    except MomentDoesNotExist as reason:
+        needed = f"the covariance of one step needs a noise moment of order {general.sde.moments}"
+        raise MomentDoesNotExist(f"{general.rule.name}: {needed}; {reason}") from reason
     at = {notation.nu: law.nu}
     sde = dataclasses.replace(
         general.sde,

@@ -93,7 +93,7 @@ class AnyLaw(Law):
         return sp.Integer((1, 0, 1)[n]) if n < 3 else moment_symbol(n)
 
     def sign_moment(self, n: int, c: sp.Expr) -> sp.Expr:
-        raise NotDerivable("a sign of g needs a noise law; moments alone do not determine its mean")
+        raise NotDerivable(f"the mean of a sign of g, sign(Z + {c}), needs a noise law; moments do not determine it")
 
     def mean(self, function: sp.Expr, z: sp.Symbol) -> sp.Expr:
         raise NotDerivable(f"{function} is no polynomial of g: its mean needs a noise law, moments are not enough")

@@ -46,9 +46,7 @@ def increment(rule: UpdateRule, order: int = 1) -> Increment:
     for state, update in zip(rule.states, rule.update, strict=True):
         change = _scaled(update - state, schedules, rule, kept)
         if sp.expand(change.subs(eta, 0).subs(dict.fromkeys(kept.values(), 0))) != 0:
-            raise NotDerivable(
-                f"{rule.name}: the increment of {state} does not vanish with eta: a fast state is not supported"
-            )
+            raise NotDerivable(_fast_state(rule, state, update))
         first, second = _two_terms(change, str(state), rule)
         leading.append(first.subs(back))
         correction.append(second.subs(back))
@@ -61,6 +59,18 @@ def increment(rule: UpdateRule, order: int = 1) -> Increment:
         correction=tuple(named[len(leading) :]),
         schedules=tuple((power, value.subs(back)) for power, value in schedules),
         named=names.named,
+    )
+
+
+def _fast_state(rule: UpdateRule, state: sp.Symbol, update: sp.Expr) -> str:
+    """Why a state whose increment stays when eta vanishes is refused; a running maximum by its name."""
+    names = {sp.Max: "maximum", sp.Min: "minimum"}
+    running = sorted((e for e in update.atoms(sp.Max, sp.Min) if state in e.args), key=str)
+    if not running:
+        return f"{rule.name}: the increment of {state} does not vanish with eta: a fast state is not supported"
+    return (
+        f"{rule.name}: the state {state} is a running {names[running[0].func]}, {running[0]}: its increment does not "
+        "vanish with eta and moves one way only, so that it has no drift and covariance to match; it is not supported"
     )
 
 

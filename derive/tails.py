@@ -2,9 +2,9 @@
 
 Where the sign of Z + c is all but certain, its mean mu is close to 1 or -1 and a variance 1 - mu^2 - ... is what
 rounding leaves of 1 - 1. With side = +-1 the sign of c, and T the mean of Z^n over the *other* side, the truncated
-moment is E[Z^n sign(Z + c)] = side (E Z^n - 2 T). T comes from a function that is accurate relative to its own size, so
-that once side^2 = 1 (and side_a side_b = 1 - side_a + side_b for a >= b, as for the signs themselves) has taken the
-constants out symbolically, every term that is left is as small as T or as the density:
+moment is E[Z^n sign(Z + c)] = side (E Z^n - 2 T), and T is computed accurately relative to its own size. Symbolically,
+side^2 = 1 and side_a side_b = 1 - side_a + side_b for a >= b, as for the signs themselves; once that has taken the
+constants out, every term that is left is as small as T or as the density:
 
     1 - mu^2                    = 4 T (1 - T)
     1 - mu^2 - (2/pi) e^(-c^2)  = 4 T (1 - T) - (2/pi) e^(-c^2)      (Lion; the last term is at most 64 % of the first)
@@ -12,8 +12,8 @@ constants out symbolically, every term that is left is as small as T or as the d
 
 Only the noise is written so: in the drift nothing cancels but what is small against 1.
 
-Expectations without a closed form are centred for the same reason: E[f h] - E f E h = E[(f - E f)(h - E h)], summed over
-the same nodes.
+Expectations without a closed form are centred for the same reason: E[f h] - E f E h = E[(f - E f)(h - E h)], summed
+over the same nodes.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class normal_tail(sp.Function):
 
 @dataclasses.dataclass(frozen=True)
 class MeanSign:
-    """E[Z^n sign(Z + c)] = side(c) (moment - 2 tail): the named value, its c, E Z^n, and the mean over the other side."""
+    """E[Z^n sign(Z + c)] = side(c) (moment - 2 tail), even n: the named value, its c, E Z^n, and E[Z^n; other side]."""
 
     name: sp.Symbol
     c: sp.Expr
@@ -194,10 +194,7 @@ class _TailForm:
                 if order:
                     high, low = (a, b) if order > 0 else (b, a)
                     others = [symbol for symbol in sides if symbol not in (a, b)]
-                    parts = ([], [high], [low])
-                    terms = [self._product(self._toggled(others, part)) for part in parts]
+                    parts: list[set[sp.Symbol]] = [set(), {high}, {low}]
+                    terms = [self._product(sorted(set(others) ^ part, key=str)) for part in parts]
                     return sp.expand(terms[0] - terms[1] + terms[2])
         return sp.Mul(*sides)
-
-    def _toggled(self, sides: list[sp.Symbol], more: list[sp.Symbol]) -> list[sp.Symbol]:
-        return sorted(set(sides) ^ set(more), key=str)

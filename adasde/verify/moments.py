@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import sympy as sp
+from numpy.typing import NDArray
 
 from adasde.derive.functions import Expectation, empirical_sign
 from adasde.derive.notation import G, Hb, Z, eps, eta, g, k, m, s, sb, t, v, x
@@ -134,7 +135,7 @@ def _sums(z: Array, w: Array) -> Sums:
     return {Expectation: (z, w), empirical_sign: (z, w)}
 
 
-def _noisy(setting: Setting, values: dict[str, float], sums: Sums) -> Array:
+def _noisy(setting: Setting, values: dict[str, float], sums: Sums) -> NDArray[np.bool_]:
     """Which states have noise of the leading order; for order two, where decays follow eta, as eta -> 0."""
     diagonal = [setting.sde.full_covariance[i, i] / eta for i in range(len(setting.sde.states))]
     if setting.sde.weak_order == 2:

@@ -22,6 +22,7 @@ from adasde.rules import rule_of
 from adasde.verify import quadrature
 from adasde.verify.evaluation import Sums
 from adasde.verify.nodes import kernel_nodes
+from adasde.verify.quadrature import Nodes
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,10 +59,12 @@ class Setting:
     @property
     def sums(self) -> Sums:
         """How the kernels evaluate expectations without a closed form: by their nodes, or all atoms of data."""
-        found: Sums = {}
+        found: dict[type, Nodes] = {}
         if self.module.QUADRATURE:
-            found = {Expectation: kernel_nodes(self.noise, self.module.QUADRATURE)}
-        return found | ({empirical_sign: quadrature.atoms(self.noise)} if self.noise.law == "empirical" else {})
+            found[Expectation] = kernel_nodes(self.noise, self.module.QUADRATURE)
+        if self.noise.law == "empirical":
+            found[empirical_sign] = quadrature.atoms(self.noise)
+        return found
 
     def parameter_array(self, **changed: float) -> Array:
         """The array p of the kernels, with some hyperparameters changed."""
