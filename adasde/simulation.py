@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from typing import TypeVar
 
 from numpy.typing import ArrayLike
 
-from adasde.domain import counted
-from adasde.ensemble import Ensemble, merge_tree
+from adasde.domain import counted, whole
+from adasde.ensemble import Ensemble, Moments
 from adasde.losses.base import Loss
+from adasde.merging import MergeTree
 from adasde.noise import Noise
 from adasde.run import Run, plan
 
@@ -36,6 +38,7 @@ def simulate(
     threads: int | None = None,
     chunk: int = 1,
     progress: Progress | None = None,
+    keep_paths: int = 0,
     **hyperparameters: float,
 ) -> Ensemble:
     """Simulates ``paths`` independent paths for ``steps`` optimizer steps and returns their moments.
@@ -49,15 +52,18 @@ def simulate(
     threads   worker threads (all processors by default); the result is the same bytes whatever the number, and
               whatever ``chunk``, the leaves of paths handed to a worker at a time
     progress  called as progress(paths done, paths)
+    keep_paths  K: keep x of the paths 0 ... K - 1 one by one, as ``Ensemble.samples``
 
     Hyperparameters go by their names (``lr``, ``beta1``, ``weight_decay``, ...). The optimizer and an SDE with
     substeps=1 share their draws. Raises `InvalidParameter` and its kin for anything outside its domain; a path that
     blows up is counted in ``diverged`` and averaged nowhere. An interrupt returns the moments of what is finished.
     """
     run = plan(optimizer, model, loss, noise, steps, paths, seed, substeps, start, save, x0, init, hyperparameters)
+    domain, remedy = f"[0, paths = {run.paths}]", "the first K paths of the run are kept"
+    run = replace(run, kept=whole("keep_paths", keep_paths, domain, remedy, 0, run.paths + 1))
     done = report_paths(run, progress)
-    leaves, complete = run_leaves(run.moments, run.leaves, worker_threads(threads), counted("chunk", chunk), done)
-    return run.ensemble(merge_tree(leaves), complete)
+    chunk = counted("chunk", chunk)
+    return run.ensemble(*run_leaves(run.moments, run.leaves, worker_threads(threads), chunk, done, Moments.merged))
 
 
 def worker_threads(threads: int | None) -> int:
@@ -71,24 +77,38 @@ def report_paths(run: Run, progress: Progress | None) -> Callable[[int], None]:
 
 
 def run_leaves(
-    work: Callable[[int], Leaf], leaves: int, threads: int, chunk: int, progress: Callable[[int], None]
-) -> tuple[list[Leaf], bool]:
-    """``work(leaf)`` for every leaf on a pool of threads: the results in order, and whether all were done.
+    work: Callable[[int], Leaf],
+    leaves: int,
+    threads: int,
+    chunk: int,
+    progress: Callable[[int], None],
+    merge: Callable[[Leaf, Leaf], Leaf],
+) -> tuple[Leaf, bool]:
+    """``work(leaf)`` for every leaf on a pool of threads: all of them merged, and whether all were done.
 
-    On an interrupt the leaves that are finished are returned; with none finished, the interrupt goes on.
+    On an interrupt the leaves that are finished are merged (`MergeTree`); with none finished, the interrupt goes on.
     """
-    groups = [range(first, min(first + chunk, leaves)) for first in range(0, leaves, chunk)]
-    done: dict[int, list[Leaf]] = {}
-    with ThreadPoolExecutor(min(threads, len(groups))) as pool:
-        futures = {pool.submit(lambda group: [work(leaf) for leaf in group], group): group for group in groups}
+    groups = (range(first, min(first + chunk, leaves)) for first in range(0, leaves, chunk))
+    tree, pending = MergeTree(leaves, merge), dict[Future[list[Leaf]], range]()
+
+    def take(futures: Iterable[Future[list[Leaf]]]) -> None:
+        for future in futures:
+            for number, leaf in zip(pending.pop(future), future.result(), strict=True):
+                tree.add(number, leaf)
+
+    with ThreadPoolExecutor(min(threads, leaves)) as pool:
         try:
-            for future in as_completed(futures):
-                done[futures[future].start] = future.result()
-                progress(sum(map(len, done.values())))
+            for group in groups:
+                pending[pool.submit(lambda group: [work(leaf) for leaf in group], group)] = group
+                if len(pending) >= 2 * threads:
+                    take(wait(pending, return_when=FIRST_COMPLETED).done)
+                    progress(tree.done)
+            while pending:
+                take(wait(pending, return_when=FIRST_COMPLETED).done)
+                progress(tree.done)
         except KeyboardInterrupt:
             pool.shutdown(cancel_futures=True)
-            finished = {f: group for f, group in futures.items() if f.done() and not f.cancelled()}
-            done = {group.start: f.result() for f, group in finished.items()}
-            if not done:
+            take([future for future in pending if not future.cancelled()])
+            if not tree.done:
                 raise
-    return [leaf for group in sorted(done) for leaf in done[group]], len(done) == len(groups)
+    return tree.result(), tree.complete

@@ -21,6 +21,7 @@ FIGURES = (".pdf", ".png", ".svg")
 @run_options
 @click.option("--save", default=11, show_default=True, help="Number of saved times, the first and last included.")
 @click.option("--substeps", default=1, show_default=True, help="SDE steps per optimizer step: dt = lr / substeps.")
+@click.option("--keep-paths", default=0, metavar="K", help="Keep the first K paths one by one; `--json` gives them.")
 @click.option("--device", type=click.Choice(["cpu"]), default="cpu", show_default=True)
 @click.option(
     "--plot",
@@ -33,6 +34,7 @@ def command(
     as_json: bool,
     save: int,
     substeps: int,
+    keep_paths: int,
     device: str,
     plot: str | None,
     **options: Any,
@@ -48,7 +50,7 @@ def command(
     if plot is not None:
         _check_plot(Path(plot))
     with progress(f"{optimizer} {model}") as report:
-        ensemble = simulate(optimizer, model, substeps=substeps, progress=report, **arguments)
+        ensemble = simulate(optimizer, model, substeps=substeps, keep_paths=keep_paths, progress=report, **arguments)
     if as_json:
         click.echo(json.dumps(ensemble.to_dict()))
     else:
