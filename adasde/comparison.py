@@ -12,7 +12,7 @@ from scipy import special
 
 from adasde import optimizers
 from adasde.domain import checked
-from adasde.ensemble import Ensemble, Moments, merge_tree
+from adasde.ensemble import Ensemble, Moments
 from adasde.losses.base import Loss
 from adasde.noise import Noise
 from adasde.run import Run, plan
@@ -88,14 +88,14 @@ def compare(
 
     reference = planned("algorithm", 1, None)
     runs = [planned(model, parts, start) for model in names for parts in substeps]
-    leaves, complete = run_leaves(
+    merged, complete = run_leaves(
         lambda leaf: _paired_leaf(reference, runs, leaf),
         reference.leaves,
         worker_threads(threads),
         1,
         report_paths(reference, progress),
+        lambda one, other: [a.merged(b) for a, b in zip(one, other, strict=True)],
     )
-    merged = [merge_tree([leaf[i] for leaf in leaves]) for i in range(1 + 2 * len(runs))]
     algorithm = reference.ensemble(merged[0], complete)
     ensembles = tuple(run.ensemble(moments, complete) for run, moments in zip(runs, merged[1::2], strict=True))
     quantile = 1 - (1 - level) / (2 * max(len(runs), 1))

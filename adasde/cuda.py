@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adasde import optimizers, rules
-from adasde.ensemble import Ensemble, Moments, merge_tree
+from adasde.ensemble import Ensemble, Moments
 from adasde.errors import InvalidParameter, MissingData, NoModel
+from adasde.merging import MergeTree
 from adasde.run import DEFAULT_ARITHMETIC, FULL_COVARIANCE_UP_TO, Run
 
 PRECISIONS = {"float32": np.float32, "float64": np.float64}
@@ -42,18 +43,19 @@ def simulate_on_gpu(run: Run, precision: str, progress: Callable[[int, int], Non
     require_package()
     device_run = DeviceRun(run, precision)
     require_gpu()
-    leaves: list[Moments] = []
-    complete = True
+    if run.kept:
+        raise InvalidParameter("device cuda: keep_paths", run.kept, "{0}", "paths are kept with --device cpu")
+    tree = MergeTree(run.leaves, Moments.merged)
     try:
         for batch in device_run.batches():
-            leaves += device_run.leaves(batch)
+            for number, leaf in zip(batch, device_run.leaves(batch), strict=True):
+                tree.add(number, leaf)
             if progress is not None:
                 progress(min(batch.stop * run.leaf, run.paths), run.paths)
     except KeyboardInterrupt:
-        if not leaves:
+        if not tree.done:
             raise
-        complete = False
-    return run.ensemble(merge_tree(leaves), complete)
+    return run.ensemble(tree.result(), tree.complete)
 
 
 def checked_precision(precision: str) -> str:

@@ -8,7 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from adasde.quantiles import Sketch
+
 Array = NDArray[np.float64]
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+"""Quantiles of the loss that `Ensemble.to_dict` gives."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +20,8 @@ class Moments:
     """Counts, means and centred second moments over paths; one leaf, or leaves merged.
 
     count, diverged (T,); mean (T, d); m2 (T, d, d), or (T, d, 1) for the diagonal only; loss (T, 2): mean and centred
-    second moment.
+    second moment; sketch: its histogram; samples: pairs of a first path and x (T, d, n) of n paths from there on that
+    are kept as they are, by the number of the path.
     """
 
     count: NDArray[np.int64]
@@ -24,6 +29,8 @@ class Moments:
     mean: Array
     m2: Array
     loss: Array
+    sketch: Sketch = field(default_factory=Sketch)
+    samples: tuple[tuple[int, Array], ...] = ()
 
     @classmethod
     def empty(cls, times: int, dimension: int, full: bool) -> Moments:
@@ -33,10 +40,11 @@ class Moments:
 
     def add(self, xs: Array, losses: Array) -> None:
         """Adds a block of paths in place: xs (T, d, L), losses (T, L). Diverged paths are counted and left out."""
-        from adasde.kernels.driver import add_block
+        from adasde.kernels.statistics import add_block
 
-        alive = np.ones(losses.shape[1], dtype=np.bool_)
-        add_block(xs, losses, alive, self.count, self.mean, self.m2, self.loss, self.diverged)
+        alive, buckets = np.ones(losses.shape[1], dtype=np.bool_), np.empty(losses.shape, dtype=np.int32)
+        add_block(xs, losses, alive, self.count, self.mean, self.m2, self.loss, self.diverged, buckets)
+        self.sketch.add(buckets)
 
     def merged(self, other: Moments) -> Moments:
         """Chan's formula; merging in a fixed order gives the same bytes."""
@@ -55,15 +63,9 @@ class Moments:
             self.mean + share[:, None] * delta,
             self.m2 + other.m2 + weight[:, None, None] * outer,
             loss,
+            self.sketch.merged(other.sketch),
+            self.samples + other.samples,
         )
-
-
-def merge_tree(leaves: list[Moments]) -> Moments:
-    """Merges leaves in a binary tree fixed by their order, so that the result depends on nothing else."""
-    while len(leaves) > 1:
-        pairs = [a.merged(b) for a, b in zip(leaves[::2], leaves[1::2], strict=False)]
-        leaves = pairs + leaves[len(pairs) * 2 :]
-    return leaves[0]
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,8 @@ class Ensemble:
     var              (T, d), unbiased variance of each coordinate
     loss_mean, loss_std, loss_se   (T,), mean, standard deviation and standard error of f(x)
     diverged         (T,), number of paths that had diverged by then and are left out of everything above
+    samples          (T, d, K), x of the paths 0 ... K - 1 one by one, K = ``kept``, diverged ones too; nan for those
+                     that an interrupt kept from being run
     complete         False where an interrupt cut the run short; the moments are then those of the finished paths
 
     Where no path is left (n = 0) or one (for second moments), the entries are nan: there is nothing to average.
@@ -94,6 +98,7 @@ class Ensemble:
     times: Array
     moments: Moments = field(repr=False)
     complete: bool = True
+    kept: int = 0
 
     @property
     def n(self) -> NDArray[np.int64]:
@@ -140,6 +145,20 @@ class Ensemble:
         half = special.stdtrit(np.maximum(self.n - 1, 1), 0.5 + level / 2) * self.loss_se
         return self.loss_mean - half, self.loss_mean + half
 
+    def loss_quantile(self, q: float) -> Array:
+        """(T,): the smallest f(x) that a share q in [0, 1] of the paths that count does not exceed.
+
+        Relative error at most 1/129 (`quantiles.RELATIVE_ERROR`); |f| < 2.2e-308 counts as 0; nan where n = 0.
+        """
+        return self.moments.sketch.quantile(q, len(self.times))
+
+    @property
+    def samples(self) -> Array:
+        result = np.full((*self.moments.mean.shape, self.kept), np.nan)
+        for first, x in self.moments.samples:
+            result[:, :, first : first + x.shape[2]] = x
+        return result
+
     def to_dict(self) -> dict[str, object]:
         """The contract of ``adasde simulate --json``; nan becomes None."""
         return {
@@ -161,8 +180,9 @@ class Ensemble:
             "loss_mean": _plain(self.loss_mean),
             "loss_std": _plain(self.loss_std),
             "loss_se": _plain(self.loss_se),
+            "loss_quantiles": {str(q): _plain(self.loss_quantile(q)) for q in QUANTILES},
             "diverged": self.diverged.tolist(),
-        }
+        } | ({"samples": _plain(self.samples)} if self.kept else {})
 
 
 def _plain(array: Array) -> list[object]:

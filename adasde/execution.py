@@ -27,8 +27,10 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
+from adasde.ensemble import Moments
 from adasde.errors import InvalidParameter
 from adasde.fingerprint import code_digest
+from adasde.merging import MergeTree
 from adasde.run import Run
 
 Leaf = TypeVar("Leaf")
@@ -58,23 +60,32 @@ class Leaves(Generic[Leaf]):
 
     work   calculates a range of leaves; it travels to the worker and must pickle where workers are processes
     count  number of leaves
+    merge  merges two leaves; all are merged in one tree over their numbers, as they come
     chunk  leaves per task; None: by the time they take
     error  what the run itself raised on a worker; no further leaves are handed out then
     """
 
     work: Work
     count: int
+    merge: Callable[[Leaf, Leaf], Leaf]
     chunk: int | None = None
-    results: dict[int, Leaf] = field(default_factory=dict)
     error: BaseException | None = None
     _next: int = 0
     _returned: deque[range] = field(default_factory=deque)
     _seconds: float = 0.0
     _timed: int = 0
 
+    def __post_init__(self) -> None:
+        self._tree = MergeTree(self.count, self.merge)
+
+    @property
+    def done(self) -> int:
+        """Number of leaves that came back."""
+        return self._tree.done
+
     @property
     def complete(self) -> bool:
-        return len(self.results) == self.count
+        return self._tree.complete
 
     @property
     def lost(self) -> bool:
@@ -86,9 +97,9 @@ class Leaves(Generic[Leaf]):
         """Whether leaves are left to be handed out."""
         return self.error is None and (bool(self._returned) or self._next < self.count)
 
-    def in_order(self) -> list[Leaf]:
-        """The results so far by the number of their leaf."""
-        return [self.results[leaf] for leaf in sorted(self.results)]
+    def merged(self) -> Leaf:
+        """The merger of the leaves that came back, in the order of their numbers; there must be one at least."""
+        return self._tree.result()
 
     def hand_out(self, workers: int) -> range:
         """The leaves of the next task."""
@@ -104,7 +115,8 @@ class Leaves(Generic[Leaf]):
 
     def take(self, given: range, results: list[Leaf], seconds: float) -> None:
         """Results of leaves that were handed out."""
-        self.results.update(zip(given, results, strict=True))
+        for number, leaf in zip(given, results, strict=True):
+            self._tree.add(number, leaf)
         self._seconds, self._timed = self._seconds + seconds, self._timed + len(given)
 
     def _size(self, workers: int) -> int:
@@ -150,9 +162,9 @@ def timed(work: Callable[[int], Leaf]) -> Work:
 def leaves_of(run: Run, executor: Executor | None, chunk: int | None = None) -> Leaves[Any]:
     """The leaves of a run, for threads (None, or a pool of them) or for workers that are other processes."""
     if executor is None or isinstance(executor, ThreadPoolExecutor):
-        return Leaves(timed(run.moments), run.leaves, chunk)
+        return Leaves(timed(run.moments), run.leaves, Moments.merged, chunk)
     try:
-        return Leaves(RunLeaves(code_digest(), pickle.dumps(run)), run.leaves, chunk)
+        return Leaves(RunLeaves(code_digest(), pickle.dumps(run)), run.leaves, Moments.merged, chunk)
     except Exception as error:
         remedy = f"define its functions at the top of a module, or run it on threads ({type(error).__name__}: {error})"
         raise InvalidParameter("executor: loss", run.loss.name, "the losses that pickle", remedy) from error

@@ -32,9 +32,9 @@ def cuda_folder() -> Path:
     return kernel_folder().parent / "cuda"
 
 
-def helper_stamps() -> list[tuple[Path, str]]:
-    """Every hand-written kernel file that inlines others, and the digest of those."""
-    folder = kernel_folder().parent
+def helper_stamps(folder: Path | None = None) -> list[tuple[Path, str]]:
+    """Every hand-written kernel file (of another folder) that inlines others, and the digest of those."""
+    folder = folder or kernel_folder().parent
     inlining = {path: helpers_of(folder, path.name) for path in sorted(folder.glob("*.py"))}
     return [(path, helpers_digest(helpers)) for path, helpers in inlining.items() if helpers]
 

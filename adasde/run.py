@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -86,6 +86,7 @@ class Run:
     saves: NDArray[np.int64]
     initial: Array
     arithmetic: Arithmetic
+    kept: int = 0
 
     def __getstate__(self) -> dict[str, Any]:
         """The compiled steps by name, with the text of their module where it is not checked in; all numbers as they
@@ -133,6 +134,7 @@ class Run:
             times=self.saves * self.p[0],
             moments=moments,
             complete=complete,
+            kept=self.kept,
         )
 
     def blocks(self, number: int) -> list[tuple[int, int]]:
@@ -205,12 +207,16 @@ class Run:
         return correlate
 
     def moments(self, number: int) -> Moments:
-        """Runs leaf ``number`` and returns its moments."""
+        """Runs leaf ``number`` and returns its moments, with those of its paths that are kept."""
         d = self.initial.shape[1]
         result = Moments.empty(len(self.saves), d, d <= FULL_COVARIANCE_UP_TO)
+        samples: list[tuple[int, Array]] = []
         for path, lanes in self.blocks(number):
-            result.add(*self.block(path, lanes))
-        return result
+            xs, losses = self.block(path, lanes)
+            result.add(xs, losses)
+            if path < self.kept:
+                samples.append((path, xs[:, :, : self.kept - path].copy()))
+        return replace(result, samples=tuple(samples))
 
 
 def plan(

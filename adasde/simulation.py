@@ -6,12 +6,13 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from numpy.typing import ArrayLike
 
-from adasde.domain import counted
-from adasde.ensemble import Ensemble, merge_tree
+from adasde.domain import counted, whole
+from adasde.ensemble import Ensemble
 from adasde.errors import InvalidParameter, UnknownName
 from adasde.execution import Leaves, WorkersLost, advance, leaves_of, timed
 from adasde.losses.base import Loss
@@ -46,6 +47,7 @@ def simulate(
     fast: bool = False,
     device: str = "cpu",
     precision: str = "float64",
+    keep_paths: int = 0,
     **hyperparameters: float,
 ) -> Ensemble:
     """Simulates ``paths`` independent paths for ``steps`` optimizer steps and returns their moments.
@@ -65,6 +67,7 @@ def simulate(
     noise_precision, increments, fast   how it computes, see `adasde.run.Arithmetic`
     device    ``cpu`` or ``cuda``; same draws, so that the results differ by rounding alone
     precision ``float64`` or, on a GPU, ``float32``: of the state; the moments are in float64 always
+    keep_paths  K: keep x of the paths 0 ... K - 1 one by one, as ``Ensemble.samples``
 
     Hyperparameters go by their names (``lr``, ``beta1``, ``weight_decay``, ...). The optimizer and an SDE with
     substeps=1 share their draws. Raises `InvalidParameter` and its kin for anything outside its domain; a path that
@@ -75,6 +78,8 @@ def simulate(
     run = plan(
         optimizer, model, loss, noise, steps, paths, seed, substeps, start, save, x0, init, hyperparameters, arithmetic
     )
+    domain, remedy = f"[0, paths = {run.paths}]", "the first K paths of the run are kept"
+    run = replace(run, kept=whole("keep_paths", keep_paths, domain, remedy, 0, run.paths + 1))
     if on_gpu(device, precision):
         from adasde.cuda import simulate_on_gpu
 
@@ -86,10 +91,10 @@ def simulate(
         try:
             finish(leaves, pool, report_paths(run, progress))
         except WorkersLost as lost:
-            if leaves.results:
-                lost.finished = run.ensemble(merge_tree(leaves.in_order()), False)
+            if leaves.done:
+                lost.finished = run.ensemble(leaves.merged(), False)
             raise
-    return run.ensemble(merge_tree(leaves.in_order()), leaves.complete)
+    return run.ensemble(leaves.merged(), leaves.complete)
 
 
 @contextmanager
@@ -124,16 +129,21 @@ def report_paths(run: Run, progress: Progress | None) -> Callable[[int], None]:
 
 
 def run_leaves(
-    work: Callable[[int], Leaf], leaves: int, threads: int, chunk: int, progress: Callable[[int], None]
-) -> tuple[list[Leaf], bool]:
-    """``work(leaf)`` for every leaf on a pool of threads: the results in order, and whether all were done.
+    work: Callable[[int], Leaf],
+    leaves: int,
+    threads: int,
+    chunk: int,
+    progress: Callable[[int], None],
+    merge: Callable[[Leaf, Leaf], Leaf],
+) -> tuple[Leaf, bool]:
+    """``work(leaf)`` for every leaf on a pool of threads: all of them merged, and whether all were done.
 
-    On an interrupt the leaves that are finished are returned; with none finished, the interrupt goes on.
+    On an interrupt the leaves that are finished are merged (`MergeTree`); with none finished, the interrupt goes on.
     """
-    found = Leaves[Leaf](timed(work), leaves, chunk)
+    found = Leaves[Leaf](timed(work), leaves, merge, chunk)
     with ThreadPoolExecutor(threads) as pool:
         finish(found, pool, progress)
-    return found.in_order(), found.complete
+    return found.merged(), found.complete
 
 
 def finish(leaves: Leaves[Any], executor: Executor, progress: Callable[[int], None]) -> None:
@@ -143,7 +153,7 @@ def finish(leaves: Leaves[Any], executor: Executor, progress: Callable[[int], No
             for _ in advances:
                 if leaves.error is not None:
                     raise leaves.error
-                progress(len(leaves.results))
+                progress(leaves.done)
     except KeyboardInterrupt:
-        if not leaves.results:
+        if not leaves.done:
             raise

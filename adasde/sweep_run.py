@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from adasde.domain import counted
-from adasde.ensemble import merge_tree
 from adasde.errors import InvalidParameter
 from adasde.execution import Leaves, WorkersLost, advance, leaves_of
 from adasde.simulation import workers
@@ -146,7 +145,7 @@ class _Sweeping:
         try:
             self._advance(pool(1), lambda executor: iter([leaves]))
         except WorkersLost as error:
-            if not self.rows and not any(begun.results for begun in self.started):
+            if not self.rows and not any(begun.done for begun in self.started):
                 raise  # No worker has ever returned anything: not the point is to blame.
             leaves.error = error
             self._took(leaves)
@@ -180,7 +179,7 @@ class _Sweeping:
         if leaves.error is not None:
             self._ended(leaves, failed(point, f"{type(leaves.error).__name__}: {leaves.error}"))
         elif leaves.complete:
-            ensemble = point.run.ensemble(merge_tree(leaves.in_order()), True)
+            ensemble = point.run.ensemble(leaves.merged(), True)
             self._ended(leaves, write_point(self.folder, point, ensemble))
         else:
             self._report(None)
@@ -193,7 +192,7 @@ class _Sweeping:
             self._report(self.rows[twin.number])
 
     def _report(self, row: SweptPoint | None) -> None:
-        running = sum(len(leaves.results) for leaves in self.started)
+        running = sum(leaves.done for leaves in self.started)
         self.progress(self.ended + running, self.total, row)
 
     @cached_property

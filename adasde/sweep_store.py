@@ -15,7 +15,7 @@ import os
 import re
 import zipfile
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,11 +24,17 @@ import numpy as np
 
 from adasde.ensemble import Ensemble, Moments
 from adasde.errors import MissingData
+from adasde.quantiles import Sketch
 from adasde.sweep_grid import Point
 
 INDEX, POINTS = "index.jsonl", "points"
 DERIVED = ("var", "loss_mean", "loss_std", "loss_se")
 """Arrays of an ensemble that are stored beside the moments they come from."""
+
+STORED = ("count", "diverged", "mean", "m2", "loss")
+"""Arrays of `Moments` that are stored; sweeps keep no single paths."""
+SKETCH = ("sketch_keys", "sketch_counts")
+"""Names of the two arrays of the histogram of the loss."""
 FACTS = ("optimizer", "model", "loss", "noise", "parameters", "seed", "paths", "substeps", "start")
 
 
@@ -127,7 +133,8 @@ def _finite(value: float) -> float | None:
 def write_point(folder: Path, point: Point, ensemble: Ensemble) -> SweptPoint:
     """Stores a result and returns its line. numpy dates the members of an .npz 1980: equal results are equal bytes."""
     facts = {name: getattr(ensemble, name) for name in FACTS} | {"digest": point.digest, "adasde": version("adasde")}
-    moments = {f.name: getattr(ensemble.moments, f.name) for f in fields(Moments)}
+    moments = {name: getattr(ensemble.moments, name) for name in STORED}
+    moments |= dict(zip(SKETCH, ensemble.moments.sketch.histogram, strict=True))
     derived = {name: getattr(ensemble, name) for name in DERIVED}
     text = np.array(json.dumps(facts))
     with whole(folder / file_of(point)) as file:
@@ -184,5 +191,6 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _ensemble(facts: dict[str, Any], arrays: dict[str, Any]) -> Ensemble:
-    moments = Moments(**{f.name: arrays[f.name] for f in fields(Moments)})
+    keys, counts = (arrays[name] for name in SKETCH)
+    moments = Moments(**{name: arrays[name] for name in STORED}, sketch=Sketch((keys, counts)))
     return Ensemble(**{name: facts[name] for name in FACTS}, times=arrays["times"], moments=moments)

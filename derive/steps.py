@@ -101,7 +101,7 @@ def derivation_steps(rule: UpdateRule, law: Law, one_step: Increment, noise: Ste
 
 
 def equations(sde: SDE) -> tuple[Equation, ...]:
-    """dy = b_y dt + sum_j B_yj dW_j for every state y; what is long stands under the name b_y, or Q1, Q2, ... in a root.
+    """dy = b_y dt + sum_j B_yj dW_j for every state y; what is long has the name b_y, or Q1, Q2, ... in a root.
 
     The names Q come first.
     """

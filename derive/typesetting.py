@@ -148,7 +148,7 @@ def rows(expression: sp.Basic, room: float = LINE) -> list[str]:
 
 
 def fitted(equations: Iterable[Equation]) -> list[Equation]:
-    """The equations, preceded by names A1, A2, ... for arguments that make one too wide and that no line break can cut."""
+    """The equations, after names A1, A2, ... for arguments that make one too wide and that no line break can cut."""
     found: list[Equation] = []
     names: dict[sp.Basic, sp.Symbol] = {}
     for left, right in equations:

@@ -1,7 +1,7 @@
-"""The one CPU driver: noise, gradient and step over blocks of lanes, with moments on the fly.
+"""The one CPU driver: noise, gradient and step over blocks of lanes.
 
 It serves every model and every loss, which reach it as typed function pointers. A *leaf* is a run of consecutive
-paths; it is worked through in blocks of lanes that stay in the cache, and ends as (count, mean, M2) per saved time.
+paths; it is worked through in blocks of lanes that stay in the cache; `statistics` adds up what a block gives.
 Path j draws the same numbers whatever leaf, block or thread it lands in.
 """
 
@@ -26,9 +26,6 @@ from adasde.kernels.lanes import (
     field_kernel,
     hessian_vector_kernel,
 )
-
-DIVERGED, DIVERGED_LOSS = 1e12, 1e75
-"""A path with a coordinate, or a loss, beyond these counts as diverged from then on; squares of less are finite."""
 
 _NOISE_ROWS = 16
 _PROBE = 1e-5
@@ -220,66 +217,3 @@ def run_block(
                 along(state, g, s, curvature, draws, p, k + 1, eta * k + dt * part, dt)
                 _second_derivatives(hessian_vector, scale, state[0], s, curvature, drift, data, scale_factor)
             model(state, g, s, curvature, draws, p, k + 1, eta * k + dt * part, dt)
-
-
-@njit(float64(SCALARS, types.boolean[::1], int64), cache=True, nogil=True, error_model="numpy")
-def _mean(a, alive, count):
-    total = 0.0
-    for j in range(a.size):
-        if alive[j]:
-            total += a[j]
-    return total / count
-
-
-@njit(float64(SCALARS, SCALARS, float64, float64, types.boolean[::1]), cache=True, nogil=True, error_model="numpy")
-def _comoment(a, b, mean_a, mean_b, alive):
-    total = 0.0
-    for j in range(a.size):
-        if alive[j]:
-            total += (a[j] - mean_a) * (b[j] - mean_b)
-    return total
-
-
-@njit(
-    types.void(LANE_STACK, LANES, types.boolean[::1], int64[::1], LANES, LANE_STACK, LANES, int64[::1]),
-    cache=True,
-    nogil=True,
-    error_model="numpy",
-)
-def add_block(xs, losses, alive, count, mean, m2, loss_moments, diverged):
-    """Merges one block into the leaf's moments (Chan): count (T,), mean (T, d), m2 (T, d, d or 1), loss (T, 2).
-
-    m2's last axis has length d for the full matrix of centred second moments and 1 for its diagonal. Lanes that have
-    diverged by a saved time are counted in ``diverged`` and left out, there and at later times.
-    """
-    times, d, lanes = xs.shape
-    full = m2.shape[2] == d
-    centre = np.empty(d)
-    delta = np.empty(d)
-    for k in range(times):
-        fresh = 0
-        for j in range(lanes):
-            if alive[j]:
-                alive[j] = abs(losses[k, j]) <= DIVERGED_LOSS
-                for i in range(d):
-                    alive[j] = alive[j] and abs(xs[k, i, j]) <= DIVERGED
-            fresh += alive[j]
-        diverged[k] += lanes - fresh
-        if fresh == 0:
-            continue
-        total = count[k] + fresh
-        weight = count[k] * fresh / total
-        for i in range(d):
-            centre[i] = _mean(xs[k, i], alive, fresh)
-            delta[i] = centre[i] - mean[k, i]
-        for i in range(d):
-            for l in range(m2.shape[2]):
-                other = l if full else i
-                block = _comoment(xs[k, i], xs[k, other], centre[i], centre[other], alive)
-                m2[k, i, l] += block + delta[i] * delta[other] * weight
-            mean[k, i] += delta[i] * fresh / total
-        loss = _mean(losses[k], alive, fresh)
-        shift = loss - loss_moments[k, 0]
-        loss_moments[k, 1] += _comoment(losses[k], losses[k], loss, loss, alive) + shift * shift * weight
-        loss_moments[k, 0] += shift * fresh / total
-        count[k] = total

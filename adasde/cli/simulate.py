@@ -40,6 +40,7 @@ FIGURES = (".pdf", ".png", ".svg")
 @click.option(
     "--precision", default="float64", show_default=True, help="Of the state: `float64`, or `float32` on a GPU."
 )
+@click.option("--keep-paths", default=0, metavar="K", help="Keep the first K paths one by one; `--json` gives them.")
 @click.option(
     "--plot",
     type=click.Path(dir_okay=False),
@@ -51,6 +52,7 @@ def command(
     as_json: bool,
     save: int,
     substeps: int,
+    keep_paths: int,
     device: str,
     precision: str,
     plot: str | None,
@@ -72,7 +74,7 @@ def command(
     if plot is not None:
         _check_plot(Path(plot))
     with progress(f"{optimizer} {model}") as report:
-        ensemble = simulate(optimizer, model, substeps=substeps, progress=report, **arguments)
+        ensemble = simulate(optimizer, model, substeps=substeps, keep_paths=keep_paths, progress=report, **arguments)
     if as_json:
         click.echo(json.dumps(ensemble.to_dict()))
     else:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -152,10 +153,10 @@ class Inline(Executor):
 @pytest.mark.parametrize(("seconds", "expected"), [(0.1, 5), (2.0, 1), (0.25, 2)])
 def test_tasks_take_about_half_a_second(seconds: float, expected: int) -> None:
     """After first tasks of one leaf each, as many leaves as take half a second, fewer towards the end."""
-    pool, leaves = Inline(seconds), Leaves(execution.timed(lambda leaf: leaf), 100)
+    pool, leaves = Inline(seconds), Leaves(execution.timed(lambda leaf: [leaf]), 100, add)
     for _ in advance(pool, [leaves]):
         pass
-    assert leaves.in_order() == list(range(100)) and sum(pool.sizes) == 100
+    assert leaves.merged() == list(range(100)) and sum(pool.sizes) == 100
     assert pool.sizes[:4] == [1] * 4 and max(pool.sizes) == expected and pool.sizes[-1] == 1
 
 
@@ -167,7 +168,7 @@ def test_tasks_of_several_runs_interleave() -> None:
             raise ArithmeticError("leaf three")
         return leaf
 
-    runs = [Leaves(execution.timed(work), 10, 1) for work in (float, fails, abs)]
+    runs = [Leaves(execution.timed(work), 10, add, 1) for work in (float, fails, abs)]
     for _ in advance(Inline(), runs):
         pass
     assert [run.complete for run in runs] == [True, False, True]
@@ -224,15 +225,15 @@ def test_an_interrupt_keeps_what_an_executor_has_finished(processes: ProcessPool
 def test_an_interrupt_in_a_worker_is_one_here() -> None:
     """Ctrl-C reaches the workers of a terminal as well, and comes back as what a task raised."""
 
-    def interrupted(leaf: int) -> int:
+    def interrupted(leaf: int) -> list[int]:
         if leaf == 3:
             raise KeyboardInterrupt
-        return leaf
+        return [leaf]
 
-    leaves = Leaves(execution.timed(interrupted), 10, 1)
+    leaves = Leaves(execution.timed(interrupted), 10, add, 1)
     with pytest.raises(KeyboardInterrupt):
         list(advance(Inline(), [leaves]))
-    assert leaves.in_order() == [0, 1, 2] and leaves.lost
+    assert leaves.merged() == [0, 1, 2] and leaves.lost
 
 
 # Dask

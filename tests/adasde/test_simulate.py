@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from adasde.ensemble import Ensemble, Moments
-from adasde.kernels import driver
+from adasde.errors import InvalidParameter
+from adasde.kernels import statistics
 from adasde.kernels.lanes import value_kernel
 from adasde.losses.base import Loss
 from adasde.losses.quadratic import Quadratic
@@ -51,7 +52,9 @@ def positions(optimizer: str, model: str, **options: Any) -> Array:
 
 def same_bytes(a: Moments, b: Moments) -> bool:
     fields = ("count", "diverged", "mean", "m2", "loss")
-    return all(getattr(a, name).tobytes() == getattr(b, name).tobytes() for name in fields)
+    pairs = [(getattr(a, name), getattr(b, name)) for name in fields]
+    pairs += zip(a.sketch.histogram, b.sketch.histogram, strict=True)
+    return all(one.tobytes() == other.tobytes() for one, other in pairs)
 
 
 # Exact Gaussian moments on quadratics
@@ -411,6 +414,29 @@ def test_moments_are_those_of_the_paths() -> None:
     np.testing.assert_allclose(ensemble.loss_se, ensemble.loss_std / math.sqrt(xs.shape[2]), rtol=1e-15)
 
 
+@pytest.mark.parametrize("kept", [1, 5, 512, 700, LEAF + 9, 3 * LEAF + 100])
+def test_kept_paths_are_the_first(kept: int) -> None:
+    """Paths 0 ... K - 1 as they are, the same bytes whatever the threads and chunks; nothing else changes."""
+    options: dict[str, Any] = {"lr": 0.1, "steps": 12, "paths": 3 * LEAF + 100, "save": 4} | CASES["sgd"]
+    a, b, without = (
+        simulate(**options, threads=threads, chunk=chunk, keep_paths=k)
+        for threads, chunk, k in ((1, 1, kept), (3, 2, kept), (2, 1, 0))
+    )
+    assert a.samples.shape == (4, 2, kept) and a.samples.tobytes() == b.samples.tobytes()
+    assert same_bytes(a.moments, without.moments) and without.samples.shape == (4, 2, 0)
+    optimizer, model = options.pop("optimizer"), options.pop("model")
+    np.testing.assert_array_equal(a.samples, positions(optimizer, model, **options)[:, :, :kept])
+    data = json.loads(json.dumps(a.to_dict(), allow_nan=False))
+    assert data["samples"] == a.samples.tolist() and "samples" not in without.to_dict()
+
+
+@pytest.mark.parametrize("kept", [-1, 1.5, 101, "all", None])
+def test_kept_paths_are_checked(kept: Any) -> None:
+    """A number of paths that are not there, or no number, is refused with its domain."""
+    with pytest.raises(InvalidParameter, match=r"keep_paths .* outside \[0, paths = 100\]"):
+        simulate("sgd", loss="quadratic:1", noise="gaussian:1", lr=0.1, steps=2, paths=100, keep_paths=kept)
+
+
 # Common noise of optimizer and SDE
 
 
@@ -511,7 +537,7 @@ def test_diverged_paths_are_counted_and_left_out() -> None:
     for part in (ensemble.mean, ensemble.cov, ensemble.loss_mean, ensemble.loss_std, ensemble.loss_se):
         assert part is not None and np.isfinite(part).all()
     xs = positions("sgd", "algorithm", **options, save=range(0, 61, 5))
-    left = (np.abs(xs) <= driver.DIVERGED).all(axis=(0, 1))
+    left = (np.abs(xs) <= statistics.DIVERGED).all(axis=(0, 1))
     assert left.sum() == ensemble.n[-1]
     np.testing.assert_allclose(ensemble.mean[-1], xs[-1][:, left].mean(axis=1), rtol=1e-9)
 
@@ -546,6 +572,7 @@ def test_an_interrupt_keeps_what_is_finished(how: str) -> None:
     assert not ensemble.complete and 2 * LEAF <= n < 60 * LEAF and n % LEAF == 0
     assert (ensemble.n == n).all() and ensemble.paths == 60 * LEAF
     assert np.isfinite(ensemble.mean).all() and ensemble.to_dict()["complete"] is False
+    assert ensemble.moments.sketch.histogram[1].sum() == n * len(ensemble.times)
 
 
 def test_progress_ends_at_the_number_of_paths() -> None:
