@@ -31,7 +31,9 @@ SETTING: dict[str, Any] = {"loss": "quadratic:1,3", "noise": "gaussian:0.5", "lr
 
 
 def bytes_of(ensemble: Ensemble) -> bytes:
-    return pickle.dumps({name: array.tobytes() for name, array in vars(ensemble.moments).items()})
+    moments = ensemble.moments
+    arrays = [moments.count, moments.diverged, moments.mean, moments.m2, moments.loss, *moments.sketch.histogram]
+    return pickle.dumps([array.tobytes() for array in (*arrays, ensemble.samples)])
 
 
 @pytest.fixture(scope="module")

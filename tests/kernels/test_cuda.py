@@ -22,7 +22,7 @@ import adasde.cuda
 from adasde.cli import main
 from adasde.cuda import DeviceRun, require_gpu, simulate_on_gpu
 from adasde.errors import InvalidParameter, MissingData, NoModel
-from adasde.kernels import driver
+from adasde.kernels import statistics
 from adasde.kernels.lanes import field_kernel, value_kernel
 from adasde.losses.base import Loss
 from adasde.noise import Noise
@@ -98,7 +98,7 @@ def test_limits_are_the_drivers() -> None:
     """A path counts as diverged by the same numbers on both devices."""
     from adasde.kernels.cuda.device import moments
 
-    assert (moments.DIVERGED, moments.DIVERGED_LOSS) == (driver.DIVERGED, driver.DIVERGED_LOSS)
+    assert (moments.DIVERGED, moments.DIVERGED_LOSS) == (statistics.DIVERGED, statistics.DIVERGED_LOSS)
 
 
 def test_the_benchmarks_own_checks(simulated: dict[str, Any]) -> None:

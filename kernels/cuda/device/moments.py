@@ -19,7 +19,7 @@ GROUP = 16
 GROUPS = THREADS // GROUP
 PARTIAL = THREADS + GROUPS
 DIVERGED, DIVERGED_LOSS = 1e12, 1e75
-"""As in `adasde.kernels.driver`."""
+"""As in `adasde.kernels.statistics`."""
 
 
 @device
