@@ -183,8 +183,8 @@ def _signs(found: Between) -> tuple[Step, ...]:
         return ()
     reason = (
         "the derivative of sign(Z + q) is twice a point mass at Z = -q, so C_ij is the integral of 4 phi(q_i, q_j) "
-        "over r, which is 4 (P(g_i > 0, g_j > 0) - P(g_i > 0) P(g_j > 0)), with the probability of an orthant; C_ij^0 is "
-        "that without signal, the arcsine law"
+        "over r, which is 4 (P(g_i > 0, g_j > 0) - P(g_i > 0) P(g_j > 0)), with the probability of an orthant; C_ij^0 "
+        "is that without signal, the arcsine law"
     )
     whole, centred = found.signs
     return (Step("Signs", reason, ((SIGNS, whole), (sp.Symbol("C_ij^0"), centred))),)
