@@ -41,7 +41,7 @@ class Implementation:
 
 @dataclass(frozen=True)
 class Figure:
-    """Median and range of a measured quantity over the rounds."""
+    """Median and range of a measured quantity over the rounds, to four digits."""
 
     median: float
     low: float
@@ -49,7 +49,7 @@ class Figure:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Figure:
-        return cls(statistics.median(values), min(values), max(values))
+        return cls(*(float(f"{value:.4g}") for value in (statistics.median(values), min(values), max(values))))
 
 
 def here(run: Callable[[int, int], Result]) -> Callable[[int, int], Timed]:

@@ -265,7 +265,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results.json"), metavar="FILE")
     options = parser.parse_args(arguments)
-    console = Console(width=120)
+    console = Console(width=140)
     results = run(options.quick, options.competitors, console)
     show(results, console)
     options.out.write_text(json.dumps(results, indent=2) + "\n")
