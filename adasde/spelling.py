@@ -21,6 +21,18 @@ FORMS = {
     "empirical": "empirical:@FILE.npy[:S]",
 }
 
+ABOUT = {
+    "gaussian": "standard deviation S, or a covariance across coordinates from a file; all moments",
+    "student-t": "scale S; moments of order below NU only",
+    "laplace": "standard deviation S; all moments",
+    "exponential": "standard deviation S, skewness 2; all moments",
+    "rademacher": "S or -S with probability 1/2; all moments, no density",
+    "two-point": "standard deviation S, the upper value with probability P; all moments, no density",
+    "mixture": "weights, means, deviations, as a whole shifted and scaled to mean 0 and S; all moments",
+    "empirical": "values, or two rows of values and weights, shifted to mean 0; all moments, no density",
+}
+"""What a law's numbers mean and which of its moments exist; a sign is smoothed by a density only."""
+
 
 def parse(text: str, batch: int = 1) -> Noise:
     """A noise from one of `FORMS`; S is one scale, a comma list of one per coordinate, or ``data``."""

@@ -14,6 +14,7 @@ def command(as_json: bool) -> None:
     from adasde import noise, optimizers
     from adasde.losses import KINDS
     from adasde.simulation import DEVICES
+    from adasde.spelling import ABOUT, FORMS
 
     modules = {name: optimizers.kernels(name) for name in optimizers.names()}
     catalog = {
@@ -28,6 +29,7 @@ def command(as_json: bool) -> None:
             for name, module in modules.items()
         },
         "noise": list(noise.LAWS),
+        "noise_laws": {law: {"spelling": FORMS[law], "about": ABOUT[law]} for law in noise.LAWS},
         "losses": KINDS,
         "backends": list(DEVICES),
     }

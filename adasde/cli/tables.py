@@ -96,9 +96,16 @@ def _spelled(value: Any) -> str:
     return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
+MODELS = (
+    "Models: algorithm is the optimizer itself; sde is derived, of weak order 1; order2 is derived, of weak order 2; "
+    "the others are as their papers print them, which claim weak order 1."
+)
+SCALES = "S is per sample: one number, a comma list of one per coordinate, or `data` where the loss has data."
+
+
 def catalog_tables(catalog: dict[str, Any]) -> None:
     """The output of `adasde list`."""
-    table = Table(title="Optimizers")
+    table = Table(title="Optimizers", caption=MODELS, caption_justify="left")
     for name in ("name", "states", "dialect", "models", "hyperparameters"):
         table.add_column(name)
     for name, facts in catalog["optimizers"].items():
@@ -106,7 +113,10 @@ def catalog_tables(catalog: dict[str, Any]) -> None:
         table.add_row(name, " ".join(facts["states"]), facts["dialect"], " ".join(facts["models"]), hyper)
     out = console()
     out.print(table)
-    out.print("Noise laws: " + ", ".join(catalog["noise"]))
+    laws = Table("spelling", "meaning", title="Noise laws", caption=SCALES, caption_justify="left")
+    for facts in catalog["noise_laws"].values():
+        laws.add_row(facts["spelling"], facts["about"])
+    out.print(laws)
     for kind in catalog["losses"].values():
         out.print(f"Loss: {kind}", markup=False)
     out.print("Backends: " + ", ".join(catalog["backends"]))

@@ -55,8 +55,11 @@ def test_list() -> None:
     """`list` names every optimizer with its states, models and defaults, every noise law and loss: as a table, and
     as JSON."""
     text, data = stdout("list"), json.loads(stdout("list --json"))
-    assert sorted(data) == ["backends", "losses", "noise", "optimizers"]
-    assert data["noise"] == list(LAWS) and list(data["losses"]) == ["quadratic", "saddle", "mlp"]
+    assert sorted(data) == ["backends", "losses", "noise", "noise_laws", "optimizers"]
+    assert data["noise"] == list(LAWS) == list(data["noise_laws"]) and all(
+        form in text for form in ("mixture:W1", "NU")
+    )
+    assert list(data["losses"]) == ["quadratic", "saddle", "mlp"]
     for optimizer, facts in data["optimizers"].items():
         assert facts["models"] == models(optimizer) and facts["states"] == list(kernels(optimizer).STATES)
         assert facts["hyperparameters"] == {h.name: h.default for h in kernels(optimizer).HYPERPARAMETERS}
