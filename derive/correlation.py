@@ -94,8 +94,8 @@ def covariance(first: sp.Expr, second: sp.Expr, law: Law) -> sp.Expr:
         return R * law.moment(2)
     if law != Gaussian():
         raise NotDerivable(
-            f"full covariance: a rule that is not linear in g needs the joint law of two coordinates, which a covariance "
-            f"matrix does not determine for {law.name} noise; use gaussian noise"
+            f"full covariance: a rule that is not linear in g needs the joint law of two coordinates, which a "
+            f"covariance matrix does not determine for {law.name} noise; use gaussian noise"
         )
     rate = price(first, second)
     if first.has(sp.sign) and second.has(sp.sign):
@@ -143,8 +143,8 @@ def correlation_steps(derivation: Derivation) -> tuple[Step, ...]:
 
 STATE_DEPENDENT = (
     "Sigma may depend on x: the models of both orders take Sigma(x) at the current state. Order two needs of its "
-    "derivatives only those of s_i = sqrt(Sigma_ii) along the drift, which are sb: the drift depends on the law of each "
-    "coordinate by itself, and the covariance of one step is that at its start"
+    "derivatives only those of s_i = sqrt(Sigma_ii) along the drift, which are sb: the drift depends on the law of "
+    "each coordinate by itself, and the covariance of one step is that at its start"
 )
 """What holds for a covariance that depends on the state, in the ballistic scaling."""
 
@@ -182,9 +182,9 @@ def _signs(found: Between) -> tuple[Step, ...]:
     if found.signs is None:
         return ()
     reason = (
-        "the derivative of sign(Z + q) is twice a point mass at Z = -q, so C_ij is the integral of 4 phi(q_i, q_j) over r, "
-        "which is 4 (P(g_i > 0, g_j > 0) - P(g_i > 0) P(g_j > 0)), with the probability of an orthant; C_ij^0 is that "
-        "without signal, the arcsine law"
+        "the derivative of sign(Z + q) is twice a point mass at Z = -q, so C_ij is the integral of 4 phi(q_i, q_j) "
+        "over r, which is 4 (P(g_i > 0, g_j > 0) - P(g_i > 0) P(g_j > 0)), with the probability of an orthant; C_ij^0 "
+        "is that without signal, the arcsine law"
     )
     whole, centred = found.signs
     return (Step("Signs", reason, ((SIGNS, whole), (sp.Symbol("C_ij^0"), centred))),)

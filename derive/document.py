@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -82,19 +83,25 @@ def obstruction_page(rule: UpdateRule, found: Obstructions) -> Page:
     """The batch-equivalent scaling of a rule: its generators, what obstructs order two, and which laws do not."""
     chain, expansion = found.chain, found.expansion
     moved = tuple(
-        (sp.Symbol(f"Delta_{y}"), primed(_shorter(change))) for y, change in zip(chain.states, chain.changes, strict=True)
+        (sp.Symbol(f"Delta_{y}"), primed(_shorter(change)))
+        for y, change in zip(chain.states, chain.changes, strict=True)
     )
     kept, stays = expansion.correction.of_order(1, 2), expansion.obstruction
     steps = [
         Step("Step", "the change of each state in a step, a time tau; E Z = 0, E Z^2 = 1", moved),
         *([Step("Names", "expressions that recur", chain.named)] if chain.named else []),
         Step("Order one", f"L0 = D1 in {EXPANSION}; L0[d] is the coefficient of d", _terms("L0", expansion.leading)),
-        Step("Half order", "D', what skewness leaves behind: no SDE in powers of tau has it", _terms("D'", expansion.half)),
+        Step(
+            "Half order",
+            "D', what skewness leaves behind: no SDE in powers of tau has it",
+            _terms("D'", expansion.half),
+        ),
         Step("Correction", "L1 = D2 - D1 D1/2, the part of it that a diffusion can have", _terms("L1", kept)),
         Step("Obstruction", "the part of L1 of third or higher order, which no Ito SDE has", _terms("L1", stays)),
     ]
     notes = [
-        ("Obstruction", f"tau^{_power(term.power)} {term.derivative} {_removal(term.removed_by)}") for term in found.terms
+        ("Obstruction", f"tau^{_power(term.power)} {term.derivative} {_removal(term.removed_by)}")
+        for term in found.terms
     ]
     return Page(
         rule.title,
@@ -153,13 +160,13 @@ def as_text(page: Page) -> str:
     lines += [line for note in page.notes if note not in closing for line in _paragraph(*note)]
     for paper in page.published:
         lines += _paragraph("Published", _finding(paper)) + _plain(_gaps(paper))
-    return "\n".join([*lines, *(f"{label}: {text}" for label, text in closing)])
+    return "\n".join([*lines, *(line for note in closing for line in _paragraph(*note))])
 
 
 def as_latex(page: Page) -> str:
     """The page as a LaTeX document that compiles with amsmath alone."""
     body = [
-        rf"\section*{{{escaped(page.title)}}}",
+        rf"\section*{{{prose(page.title)}}}",
         prose(page.subject.capitalize()) + ".",
         r"\begin{enumerate}",
         *(rf"\item \textbf{{{step.title}}}: {prose(step.reason)}." + _aligned(step.equations) for step in page.steps),
@@ -196,9 +203,10 @@ def _items(sentences: list[str]) -> str:
 
 def _aligned(equations: Sequence[Equation]) -> str:
     """Displayed equations, aligned at the equals signs, those too long for a line broken."""
-    lines = []
-    for left, right in fitted(equations):
-        first, *others = rows(right, LINE - extent(latex(left)))
+    lines, shown = [], fitted(equations)
+    room = LINE - max((extent(latex(left)) for left, _ in shown), default=0.0)
+    for left, right in shown:
+        first, *others = rows(right, room)
         lines += [f"{latex(left)} &= {first}", *(rf"&\quad {{}} {other}" for other in others)]
     return "\n\\begin{align*}\n" + " \\\\\n".join(lines) + "\n\\end{align*}" if lines else ""
 
@@ -209,8 +217,13 @@ def _plain(equations: Sequence[Equation]) -> list[str]:
 
 
 def _broken(equation: str) -> list[str]:
-    indents = {"initial_indent": " " * 5, "subsequent_indent": " " * 9}
-    return textwrap.wrap(equation, COLUMNS, break_long_words=False, break_on_hyphens=False, **indents)  # type: ignore[arg-type]
+    """The equation on lines of at most `COLUMNS` characters where spaces, or brackets in a product, allow it."""
+    lines, indent = [" " * 5], " " * 9
+    for piece in re.split(r"(?<= )|(?<=[*/])(?=\()", equation):
+        if len(lines[-1]) + len(piece.rstrip()) > COLUMNS and lines[-1].strip():
+            lines.append(indent)
+        lines[-1] += piece
+    return [line.rstrip() for line in lines]
 
 
 def correlation_data(derivation: Derivation) -> dict[str, Any]:

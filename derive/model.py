@@ -93,8 +93,8 @@ class SDE:
 
 
 Equation = tuple[sp.Basic | str, sp.Basic]
-"""(left, right): ``left`` is text or an expression, ``right`` an expression, or a `sympy.Tuple` of the terms of a sum in
-the order in which they are to stand."""
+"""(left, right): ``left`` is text or an expression; ``right`` an expression, or a `sympy.Tuple` of the terms of a sum
+in the order in which they are to stand."""
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,11 @@ def derivation_steps(rule: UpdateRule, law: Law, one_step: Increment, noise: Ste
     generator = "L0 = D1" if sde.weak_order == 1 else "L0 + eta (D2 - D1 D1/2)"
     steps += [
         Step("Noise covariances", "Cov(u, w) = E u w - E u E w for the functions of Z in h", _gram(noise, means)),
-        Step("Covariance", "a = eta Cov h, in full: h is linear in these functions", _covariance(one_step, noise, sde, means)),
+        Step(
+            "Covariance",
+            "a = eta Cov h, in full: h is linear in these functions",
+            _covariance(one_step, noise, sde, means),
+        ),
         Step(
             "Match",
             f"the generator {generator} is that of dY = b dt + B dW with B B^T = a, B from Gram-Schmidt on the noise",
@@ -97,9 +101,9 @@ def derivation_steps(rule: UpdateRule, law: Law, one_step: Increment, noise: Ste
 
 
 def equations(sde: SDE) -> tuple[Equation, ...]:
-    """dy = b_y dt + sum_j B_yj dW_j for every state y; what is long stands under the name b_y, or Q1, Q2, ... in a root.
+    """dy = b_y dt + sum_j B_yj dW_j for every state y, with a long drift under its name b_y.
 
-    The names Q come first.
+    Names Q1, Q2, ... for what is long under a root come first.
     """
     roots = {e.base for entry in sde.diffusion for e in entry.atoms(sp.Pow) if abs(e.exp) == sp.S.Half}
     long = sorted((base for base in roots if sp.count_ops(base) > LONG), key=sp.default_sort_key)
@@ -140,7 +144,11 @@ def _setting(rule: UpdateRule, law: Law) -> list[Step]:
     updates = tuple(zip(nexts, rule.update, strict=True))
     return [
         Step("Rule", f"step k = 1, 2, ... with the stochastic gradient g, in the dialect of {rule.dialect}", updates),
-        Step("Noise", f"G is the gradient, Z follows the {PROPER.get(law.name, law.name)} law, s is its scale", ((g, G + s * Z),)),
+        Step(
+            "Noise",
+            f"G is the gradient, Z follows the {PROPER.get(law.name, law.name)} law, s is its scale",
+            ((g, G + s * Z),),
+        ),
         Step("Scaling", "time before step k is t = eta (k - 1)", ((k, t / eta + 1), *scaling)),
     ]
 
@@ -154,7 +162,10 @@ def _expansion(rule: UpdateRule, one_step: Increment, sde: SDE, known: Named) ->
         steps.append(Step("Names", "expressions that recur", known))
     h = [sp.Symbol(f"h_{state}") for state in rule.states]
     leading = tuple(zip(h, one_step.leading, strict=True))
-    return [*steps, Step("One-step increment", "Taylor in eta: y_next - y = eta h + O(eta^2) for each state y", leading)]
+    return [
+        *steps,
+        Step("One-step increment", "Taylor in eta: y_next - y = eta h + O(eta^2) for each state y", leading),
+    ]
 
 
 def _expectations(law: Law, noise: StepNoise, named: Named) -> Step:
