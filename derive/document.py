@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -159,13 +160,13 @@ def as_text(page: Page) -> str:
     lines += [line for note in page.notes if note not in closing for line in _paragraph(*note)]
     for paper in page.published:
         lines += _paragraph("Published", _finding(paper)) + _plain(_gaps(paper))
-    return "\n".join([*lines, *(f"{label}: {text}" for label, text in closing)])
+    return "\n".join([*lines, *(line for note in closing for line in _paragraph(*note))])
 
 
 def as_latex(page: Page) -> str:
     """The page as a LaTeX document that compiles with amsmath alone."""
     body = [
-        rf"\section*{{{escaped(page.title)}}}",
+        rf"\section*{{{prose(page.title)}}}",
         prose(page.subject.capitalize()) + ".",
         r"\begin{enumerate}",
         *(rf"\item \textbf{{{step.title}}}: {prose(step.reason)}." + _aligned(step.equations) for step in page.steps),
@@ -202,9 +203,10 @@ def _items(sentences: list[str]) -> str:
 
 def _aligned(equations: Sequence[Equation]) -> str:
     """Displayed equations, aligned at the equals signs, those too long for a line broken."""
-    lines = []
-    for left, right in fitted(equations):
-        first, *others = rows(right, LINE - extent(latex(left)))
+    lines, shown = [], fitted(equations)
+    room = LINE - max((extent(latex(left)) for left, _ in shown), default=0.0)
+    for left, right in shown:
+        first, *others = rows(right, room)
         lines += [f"{latex(left)} &= {first}", *(rf"&\quad {{}} {other}" for other in others)]
     return "\n\\begin{align*}\n" + " \\\\\n".join(lines) + "\n\\end{align*}" if lines else ""
 
@@ -215,8 +217,13 @@ def _plain(equations: Sequence[Equation]) -> list[str]:
 
 
 def _broken(equation: str) -> list[str]:
-    indents = {"initial_indent": " " * 5, "subsequent_indent": " " * 9}
-    return textwrap.wrap(equation, COLUMNS, break_long_words=False, break_on_hyphens=False, **indents)  # type: ignore[arg-type]
+    """The equation on lines of at most `COLUMNS` characters where spaces, or brackets in a product, allow it."""
+    lines, indent = [" " * 5], " " * 9
+    for piece in re.split(r"(?<= )|(?<=[*/])(?=\()", equation):
+        if len(lines[-1]) + len(piece.rstrip()) > COLUMNS and lines[-1].strip():
+            lines.append(indent)
+        lines[-1] += piece
+    return [line.rstrip() for line in lines]
 
 
 def correlation_data(derivation: Derivation) -> dict[str, Any]:

@@ -93,7 +93,7 @@ class SDE:
 
 
 Equation = tuple[sp.Basic | str, sp.Basic]
-"""(left, right): ``left`` is text or an expression, ``right`` an expression, or a `sympy.Tuple` of the terms of a sum
+"""(left, right): ``left`` is text or an expression; ``right`` an expression, or a `sympy.Tuple` of the terms of a sum
 in the order in which they are to stand."""
 
 

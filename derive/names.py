@@ -75,7 +75,7 @@ class Names:
 
 
 def _as_written(ratio: sp.Expr) -> sp.Expr:
-    """A ratio with a positive denominator where that is known, ((1 - b) G + b m)/((1 - b) s), numerator by states."""
+    """((1 - b) G + b m)/((1 - b) s): a positive denominator where its sign is known, the numerator by states."""
     above, below = sp.fraction(ratio)
     if sign_of(below) < 0:
         above, below = -above, sp.Mul(*(-f if sign_of(f) < 0 else f for f in sp.Mul.make_args(below)))

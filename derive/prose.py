@@ -7,26 +7,11 @@ from __future__ import annotations
 
 import re
 
-GREEK = [
-    "alpha",
-    "beta",
-    "gamma",
-    "delta",
-    "zeta",
-    "eta",
-    "theta",
-    "kappa",
-    "mu",
-    "nu",
-    "rho",
-    "sigma",
-    "tau",
-    "phi",
-    "psi",
-    "omega",
-    "Delta",
-    "Sigma",
-]
+GREEK = (
+    *("alpha", "beta", "gamma", "delta", "zeta", "eta", "theta", "kappa", "mu", "nu"),
+    *("rho", "sigma", "tau", "phi", "psi", "omega", "Delta", "Sigma"),
+)
+FUNCTIONS = ("Cov", "Corr", "Var", "sign", "erf", "exp", "log", "tr", "min", "max", "arcsin", "tanh")
 WORDS = {
     "lambda": r"\lambda",
     "lamda": r"\lambda",
@@ -38,10 +23,7 @@ WORDS = {
     "sb": r"\dot{s}",
     "E": r"\,\mathrm{E}\,",
     "P": "P",
-} | {
-    name: rf"\operatorname{{{name}}}"
-    for name in ["Cov", "Corr", "Var", "sign", "erf", "exp", "log", "tr", "min", "max", "arcsin", "tanh"]
-}
+} | {name: rf"\operatorname{{{name}}}" for name in FUNCTIONS}
 OPERATORS = {
     "->": r" \to ",
     "<=": r" \leq ",
@@ -142,6 +124,8 @@ def _beside(kinds: list[str], i: int, number: bool) -> bool:
 
 def _ends(run: list[str]) -> bool:
     """Whether punctuation closes the formula: a comma or semicolon outside of brackets, a colon or full stop."""
+    if run[-1] in (".", "..."):
+        return False
     joined = " ".join(run)
     closed = joined.count("(") <= joined.count(")") and joined.count("[") <= joined.count("]")
     return (joined[-1] in ";:." and not joined.endswith("...")) or (joined[-1] == "," and closed)

@@ -101,9 +101,9 @@ def derivation_steps(rule: UpdateRule, law: Law, one_step: Increment, noise: Ste
 
 
 def equations(sde: SDE) -> tuple[Equation, ...]:
-    """dy = b_y dt + sum_j B_yj dW_j for every state y; what is long has the name b_y, or Q1, Q2, ... in a root.
+    """dy = b_y dt + sum_j B_yj dW_j for every state y, with a long drift under its name b_y.
 
-    The names Q come first.
+    Names Q1, Q2, ... for what is long under a root come first.
     """
     roots = {e.base for entry in sde.diffusion for e in entry.atoms(sp.Pow) if abs(e.exp) == sp.S.Half}
     long = sorted((base for base in roots if sp.count_ops(base) > LONG), key=sp.default_sort_key)

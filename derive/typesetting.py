@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import sympy as sp
@@ -31,6 +31,8 @@ LAST = ("m", "v", "x", "q", "Hess f", "G", "f", "grad s", "g", "s", "S", "Hb", "
 """Factors stand in the order of these families, all others between the two; sympy sorts by name otherwise."""
 SHORT = 6
 """Operations of an argument that is not worth a name."""
+LEFT = 160.0
+"""Width from which on a left-hand side is shortened."""
 LINE = 410.0
 """Width of an equation in a step, in points of a ten-point article 160 mm wide."""
 
@@ -57,7 +59,7 @@ class _Text(_Order, StrPrinter):  # type: ignore[misc]
         return f"(2*F_t({y}, {nu}) - 1)"
 
     def _print_empirical_sign(self, mean: sp.Function) -> str:
-        return self._print(sp.Function("E")(Z ** mean.args[1] * sp.sign(Z + mean.args[0])))
+        return str(self._print(sp.Function("E")(Z ** mean.args[1] * sp.sign(Z + mean.args[0]))))
 
     def _print_Function(self, function: sp.Function) -> str:
         arguments = self.stringify(function.args, ", ")
@@ -148,17 +150,25 @@ def rows(expression: sp.Basic, room: float = LINE) -> list[str]:
 
 
 def fitted(equations: Iterable[Equation]) -> list[Equation]:
-    """The equations, after names A1, A2, ... for arguments that make one too wide and that no line break can cut."""
+    """The equations, and before them names A1, A2, ... for arguments too wide that no line break can cut."""
     found: list[Equation] = []
     names: dict[sp.Basic, sp.Symbol] = {}
-    for left, right in equations:
-        shown, room = right.xreplace(names), LINE - extent(latex(left))
-        while max(map(extent, rows(shown, room))) > room and (arguments := _arguments(shown)):
+
+    def shortened(side: sp.Basic | str, too_wide: Callable[[sp.Basic], bool]) -> sp.Basic | str:
+        if isinstance(side, str):
+            return side
+        side = side.xreplace(names)
+        while too_wide(side) and (arguments := _arguments(side)):
             longest = max(arguments, key=lambda argument: (extent(latex(argument)), str(argument)))
             names[longest] = sp.Symbol(f"A{len(names) + 1}", positive=longest.is_positive)
             found.append((names[longest], longest))
-            shown = shown.xreplace(names)
-        found.append((left, shown))
+            side = side.xreplace(names)
+        return side
+
+    sides = [(shortened(left, lambda side: extent(latex(side)) > LEFT), right) for left, right in equations]
+    room = LINE - max((extent(latex(left)) for left, _ in sides), default=0.0)
+    for left, right in sides:
+        found.append((left, shortened(right, lambda side: max(map(extent, rows(side, room))) > room)))
     return found
 
 

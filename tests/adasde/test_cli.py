@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import sympy as sp
 from click.testing import CliRunner, Result
-from matplotlib.mathtext import MathTextParser
 from sympy.parsing.sympy_parser import parse_expr
 
 import adasde.cli.progress
@@ -113,34 +112,10 @@ def test_derive_text(optimizer: str, model: str, law: str) -> None:
     assert steps == list(range(1, len(steps) + 1)) and len(steps) >= (5 if model == "sde" else 2)
     assert f"model {model}, {law} noise, weak order {2 if model == 'order2' else 1}" in text
     assert "\nAssumes: " in text
-    assert text.splitlines()[-1].startswith("Source: ")
+    assert text.rindex("\nSource: ") > text.rindex("\nAssumes: ")
     if model == "sde":
         published = models(optimizer)[3:] if law in CHECKED_IN else []
         assert re.findall(r"^Published: (\w+)", text, re.MULTILINE) == published
-
-
-def mathtext_parts(formula: str) -> Iterator[str]:
-    """The formula cut into what matplotlib's mathtext can read: matrices, which it cannot, by their entries."""
-    cuts = r"\\left\[\\begin\{matrix\}|\\end\{matrix\}\\right\]|&|\\\\"
-    return (part.strip() for part in re.split(cuts, formula) if part.strip())
-
-
-@pytest.mark.parametrize(("optimizer", "model", "law"), DERIVED)
-def test_derive_latex(optimizer: str, model: str, law: str) -> None:
-    """A whole document; every displayed formula is valid for mathtext, and the prose has no special character that
-    is not escaped."""
-    text = stdout(f"derive {optimizer} --model {model} --noise {law} --format latex")
-    assert text.startswith(r"\documentclass") and text.rstrip().endswith(r"\end{document}")
-    assert text.count(r"\begin{") == text.count(r"\end{")
-    parser, formulas = MathTextParser("agg"), re.findall(r"\\\[ (.*) \\\]", text)
-    assert len(formulas) == text.count(r"\[") >= (5 if model == "sde" else 2)
-    for formula in formulas:
-        for part in mathtext_parts(formula):
-            parser.parse(f"${part}$")
-    body = text.split(r"\begin{document}")[1]
-    for line in re.sub(r"\\\[ .* \\\]", "", body).splitlines():
-        plain = re.sub(r"\$[<>]\$|\\[_%#&{}$~^]", "", line)
-        assert not re.search(r"[_^&%#$~<>]", plain), line
 
 
 # simulate

@@ -133,7 +133,7 @@ def test_checked_in_laws_are_said_once():
 def test_obstructions_on_the_command_line():
     """What obstructs order two, as text, LaTeX and JSON."""
     text = stdout("derive", "rmsprop", "--regime", "batch-equivalent")
-    assert "impossible" in text and "d_x^2 d_v" in text and "vanishes if M4 - 1 = 0" in text
+    assert "impossible" in text and "d_x^2 d_v" in text and "vanishes if M4 = 1" in text
     data = json.loads(stdout("derive", "sgd", "--regime", "batch-equivalent", "--state-dependent", "--format", "json"))
     assert data["order_two_possible"] and data["laws"] == ["gaussian"] and "d_x^4" in data["obstruction"]
     assert r"\end{document}" in stdout("derive", "adam", "--regime", "batch-equivalent", "--format", "latex")

@@ -1,0 +1,156 @@
+"""Derivation pages as one hands them out: every formula valid, every line inside the page, in text and in LaTeX."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sympy as sp
+from click.testing import CliRunner
+from matplotlib.mathtext import MathTextParser
+
+from adasde.cli import main
+from adasde.derive import document, typesetting
+from adasde.derive.notation import G, Z, eta, g, m, rho1, s, x
+from adasde.derive.prose import escaped, formula, prose
+from adasde.derive.typesetting import LINE, extent, latex, rows, text
+from adasde.optimizers import CHECKED_IN, models, names
+
+EXAMPLES = [f"examples/{name}.py:{name}" for name in ("heavy_ball", "lion", "signum")]
+LAWS = ("gaussian", "student-t", "laplace", "empirical", "exponential", "mixture", "two-point")
+FAST = [
+    f"{optimizer} --model {model} --noise {law}"
+    for optimizer in names()
+    for model in models(optimizer)[1:]
+    for law in CHECKED_IN
+]
+FAST += [f"{optimizer} --noise {law}" for optimizer in ("rmsprop", "signsgd") for law in LAWS if law not in CHECKED_IN]
+FAST += [f"{optimizer} --regime batch-equivalent" for optimizer in names()]
+FAST += [f"{optimizer} --covariance full" for optimizer in ("sgd", "signsgd", "adam", EXAMPLES[1])]
+FAST += [f"{rule} --noise {law}" for rule in EXAMPLES for law in CHECKED_IN]
+ALL = FAST + [
+    f"{optimizer} --model {model} --noise {law}"
+    for optimizer in (*names(), *EXAMPLES)
+    for model in ("sde", "order2")
+    for law in LAWS
+]
+ALL += [f"{rule} --regime batch-equivalent --state-dependent" for rule in (*names(), *EXAMPLES)]
+OVERFULL = 5.0
+"""Points by which TeX may find a line too wide: a third of a millimetre times five."""
+PARSER = MathTextParser("agg")
+
+
+def page(line: str, form: str) -> str | None:
+    """What `adasde derive` prints; None where it refuses with a reason."""
+    result = CliRunner().invoke(main, ["derive", *line.split(), "--format", form])
+    if result.exit_code == 2 and result.output.startswith("Error: "):
+        return None
+    assert result.exit_code == 0, result.output
+    return str(result.stdout)
+
+
+def displayed(document: str) -> Iterator[str]:
+    """The sides and lines of all displayed equations."""
+    for block in re.findall(r"\\begin\{align\*\}\n(.*?)\n\\end\{align\*\}", document, re.DOTALL):
+        for line in block.split(" \\\\\n"):
+            yield from (part.strip() for part in re.split(r"&(?:\\quad \{\})?", line) if part.strip())
+
+
+@pytest.mark.parametrize("line", FAST)
+def test_latex_is_valid(line: str) -> None:
+    """A whole document; every formula, displayed or in a sentence, is valid for mathtext, and what is left of the prose
+    has no special character that is not escaped and no name of a symbol."""
+    found = page(line, "latex")
+    assert found is not None and found.startswith(r"\documentclass") and found.rstrip().endswith(r"\end{document}")
+    assert found.count(r"\begin{") == found.count(r"\end{")
+    formulas = list(displayed(found))
+    assert len(formulas) >= 4
+    body = re.sub(r"\\begin\{align\*\}.*?\\end\{align\*\}", "", found.split(r"\begin{document}")[1], flags=re.DOTALL)
+    for piece in (*formulas, *re.findall(r"\$(.+?)\$", body)):
+        # mathtext knows neither: the size of a bracket, and limits above and below an integral.
+        PARSER.parse("$" + re.sub(r"\\Big(?=[()])|\\limits", "", piece) + "$")
+    for sentence in re.sub(r"\$.+?\$", "", body).splitlines():
+        plain = re.sub(r"\\[_%#&{}$~^]", "", sentence)
+        assert not re.search(r"[_^&%#$~<>]", plain), sentence
+        assert not re.search(r"\b(eta|rho\d|gamma\d|beta\d|sqrt|exp)\b", plain), sentence
+
+
+@pytest.mark.parametrize("line", FAST)
+def test_text_is_readable(line: str) -> None:
+    """Steps numbered from 1, each with a rule, lines of at most `COLUMNS` characters, and none of sympy's own names."""
+    found = page(line, "text")
+    assert found is not None
+    steps = re.findall(r"^(\d+)\. [A-Z][\w' -]*: \S", found, re.MULTILINE)
+    assert steps == [str(n) for n in range(1, len(steps) + 1)] and len(steps) >= 2
+    assert max(map(len, found.splitlines())) <= document.COLUMNS + 15
+    assert not re.search(r"Derivative|Matrix|_sign\(|\broot\*|Dummy|zeta\*", found)
+
+
+def compiled(line: str, folder: Path) -> list[float]:
+    """By how many points TeX finds each line of the page too wide."""
+    source = page(line, "latex")
+    if source is None:
+        return []
+    (folder / "page.tex").write_text(source)
+    run = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
+    result = subprocess.run(run, cwd=folder, capture_output=True, text=True, errors="replace", timeout=60)
+    assert result.returncode == 0, result.stdout[-1500:]
+    return [float(width) for width in re.findall(r"Overfull \\hbox \(([\d.]+)pt", result.stdout)]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no pdflatex")
+def test_pages_compile_inside_their_margins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every page of every rule, law, model and regime; and without line breaks some would not fit."""
+    wide = {
+        line: widths for line in dict.fromkeys(ALL) if (widths := compiled(line, tmp_path)) and max(widths) > OVERFULL
+    }
+    assert not wide
+    for module in (document, typesetting):
+        monkeypatch.setattr(module, "LINE", 1e9)
+    assert max(compiled("adam --model order2", tmp_path)) > 100
+
+
+def test_order_of_writing() -> None:
+    """Rates before states before noise, and a sum starts with what is added."""
+    assert text(-eta * g + x) == "x - eta*g"
+    assert text(eta * rho1 * (G + s * Z - m)) == "eta*rho1*(G + s*Z - m)"
+    assert latex(1 - eta * rho1) == r"1 - \eta \rho_{1}"
+    assert text(sp.Tuple(-m, sp.S.Zero, -G, eta)) == "-m - G + eta"
+
+
+def test_long_formulas_are_broken_between_terms() -> None:
+    """The lines together are the formula; each fits; a factor in front stays with its bracket."""
+    terms = [sp.Symbol(f"y{n}") * (G + n) ** n for n in range(2, 12)]
+    found = rows(sp.Add(*terms))
+    assert len(found) > 1 and all(extent(line) <= LINE for line in found)
+    inside = rows(eta / 7 * sp.Add(*terms))
+    assert len(inside) > 1 and r"\Big(" in inside[0] and inside[-1].endswith(r"\Big)")
+    assert rows(G + eta) == [latex(G + eta)]
+
+
+SENTENCES = {
+    "time before step k is t = eta (k - 1)": r"time before step $k$ is $t = \eta (k - 1)$",
+    "tau^(3/2) d_m d_v vanishes": r"$\tau ^{3/2} \partial_{m} \partial_{v}$ vanishes",
+    "rho2 fixed as eta -> 0": r"$\rho_{2}$ fixed as $\eta \to 0$",
+    "needs s >> |G|": r"needs $s \gg |G|$",
+    "34 % too large, a factor (in all)": r"34 \% too large, a factor (in all)",
+    "the arcsine law of signs": "the arcsine law of signs",
+    "needs Sigma (diagonal Sigma), or not": r"needs $\Sigma$ (diagonal $\Sigma$), or not",
+    "drift: E h1 - (1/2) (grad b) b, of time": r"drift: $\mathrm{E}\, h_{1} - (1/2) (\nabla b) b$, of time",
+}
+
+
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_formulas_in_prose(sentence: str) -> None:
+    assert prose(sentence) == SENTENCES[sentence]
+
+
+def test_references_keep_their_initials() -> None:
+    """An initial is no symbol: references are escaped only."""
+    assert escaped("E. Monzio & H. Robbins_1951") == r"E. Monzio \& H. Robbins\_1951"
+    assert formula("sqrt(1 - r^2)/eta") == r"\sqrt{1 - r^{2}}/\eta"
