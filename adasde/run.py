@@ -193,7 +193,9 @@ class Run:
         from adasde.kernels.draws import draw_functions
 
         double = self.arithmetic.noise_precision == "double"
-        return draw_functions(self.noise.law, double, self.arithmetic.increments == "rademacher")
+        rademacher = self.arithmetic.increments == "rademacher"
+        functions: tuple[Any, Any, Any] = draw_functions(self.noise.law, double, rademacher)
+        return functions
 
     @property
     def correlate(self) -> Any:

@@ -4,11 +4,12 @@ They reach the driver as typed function pointers, so that only what a run needs 
 float32; `draws64` in double precision, `student` and `transformed` for other laws, `rademacher` for +-1.
 """
 
-# helpers 6e0d02b3822f: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 0857abaf4948: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import importlib
 import math
+from typing import Any
 
 import numpy as np
 from numba import int64, njit, types
@@ -73,7 +74,7 @@ def bridge(fine, coarse, k, first_path, plan):
         spread(fine, draws, coarse, c)
 
 
-def draw_functions(law, double=False, rademacher=False):
+def draw_functions(law: str, double: bool = False, rademacher: bool = False) -> tuple[Any, Any, Any]:
     """(`FILL` of the optimizer, `FILL` of a model, `SUBSTEPS`) for a noise law by name, in either precision, with
     Gaussian increments or such of two values. Loads only what is asked for."""
     suffix = "64" if double else ""

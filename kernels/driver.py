@@ -5,7 +5,7 @@ paths; it is worked through in blocks of lanes that stay in the cache; `statisti
 Path j draws the same numbers whatever leaf, block or thread it lands in.
 """
 
-# helpers 6778b8382ca2: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 83e1d8e8fe1d: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math

@@ -6,8 +6,10 @@ is a pair of arrays: keys in growing order, those of the saved time k being k * 
 counts. (Relative accuracy as in Masson, Rim and Lee, DDSketch, VLDB 2019.)
 """
 
-# helpers 85baed909212: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers a2e5e425962b: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numba import float64, int32, int64, types
@@ -33,7 +35,7 @@ HISTOGRAM = types.UniTuple(int64[::1], 2)
 
 
 @inlined(int32(float64))
-def bucket(f: float) -> int:
+def bucket(f: float) -> Any:
     """Bucket of a finite number: grows with it, odd in it, and 0 for 0 and |f| < 2^-1022."""
     size = (bits_of(f) & _MAGNITUDE) >> _DROPPED
     size = size if size >= _FIRST else 0
@@ -41,7 +43,7 @@ def bucket(f: float) -> int:
 
 
 @inlined()
-def _range(row: np.ndarray, low: int, high: int) -> tuple[int, int]:
+def _range(row: np.ndarray, low: int, high: int) -> Any:
     """Smallest and largest number of a row that lie in [low, high]; (high + 1, low - 1) where none does."""
     least, most = np.int32(high + 1), np.int32(low - 1)
     for j in range(row.size):

@@ -1,6 +1,6 @@
 """Draws under Student-t noise, see `draws`."""
 
-# helpers 6778b8382ca2: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 83e1d8e8fe1d: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import numpy as np

@@ -1,6 +1,6 @@
 """Draws under Student-t noise in double precision, see `draws`."""
 
-# helpers 0ed914f5e0ec: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 3c4aa627be83: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import numpy as np

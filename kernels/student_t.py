@@ -4,7 +4,7 @@ Made with this package's own functions, + - * / sqrt and exactly rounded sums, s
 on every CPU.
 """
 
-# helpers 5d556da27b35: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers d2d1e74bded7: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
@@ -58,7 +58,7 @@ def _less_one(q: Array, b: float) -> Array:
     D(r, x) = x + (1 - x)(1 - e^-r): Euler's integral of the incomplete beta function with 1 - x' = (1 - x) e^-r. The
     difference of the roots is written without cancellation, and the sum is over r = e^u/b.
     """
-    u = _LOW + _SPACING * np.arange(_POINTS)
+    u: Array = _LOW + _SPACING * np.arange(_POINTS, dtype=np.float64)
     e = _functions(u)[0]
     weight = _functions(u - e)[0]
     decay, minus, *_ = _functions(-(e / b))

@@ -1,6 +1,6 @@
 """Draws under the laws of `laws`, from normals in double precision."""
 
-# helpers b549a3f5a208: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers dd49ee302d7e: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 from adasde.kernels.draws import fill_kernel

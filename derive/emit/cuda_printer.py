@@ -65,7 +65,7 @@ class CudaPrinter(HostPrinter):
         return f"(T(1) if {self._print(expr.args[0])} >= T(0) else T(-1))"
 
     def _print_normal_tail(self, expr: normal_tail) -> str:
-        return self._print(expr.rewrite(sp.erfc))
+        return str(self._print(expr.rewrite(sp.erfc)))
 
     def _print_Max(self, expr: sp.Expr) -> str:
         return self._nested("maximum", sorted(expr.args, key=sp.count_ops))
