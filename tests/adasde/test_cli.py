@@ -240,5 +240,5 @@ def test_stale_kernels_fail(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
         file.write("# changed\n")
     result = run("kernels --check")
     assert result.exit_code == 1 and "driver.py is stale" in result.stdout
-    assert stdout("kernels --write") == "wrote driver.py\n"
+    assert "wrote driver.py\n" in stdout("kernels --write")
     assert stdout("kernels --check").startswith("all ")

@@ -144,9 +144,9 @@ COMMAND_LINES = [
     ("derive sgd --noise student-t:-1", 2, "student-t: nu = -1 is outside (0, inf)"),
     ("derive sgd --model malladi2022", 2, "malladi2022: optimizer = sgd is outside {rmsprop, adam}: the pa"),
     ("derive sgd --model compagnoni", 2, "did you mean 'compagnoni2025'?"),
-    ("kernels", 2, "give exactly one of --write, --check and --show OPTIMIZER"),
+    ("kernels", 2, "give exactly one of --write, --check, --show OPTIMIZER and --warm"),
     ("simulate sgd --steps 1e3", 2, "'1e3' is not a valid integer"),
-    ("simulate sgd --device cuda", 2, "--device"),
+    ("simulate sgd --device tpu", 2, "device"),
 ]  # fmt: skip
 
 
