@@ -16,7 +16,7 @@ from adasde.cli import main
 WARM = """
 from adasde.warmup import warm
 if __name__ == "__main__":
-    warm(["sgd"], shared=("kernels.driver", "losses.quadratic"), processes=2)
+    warm(["sgd"], shared=("kernels.draws", "kernels.driver", "kernels.statistics", "losses.quadratic"), processes=2)
 """
 SIMULATE = """
 from numba.core import event
@@ -24,7 +24,7 @@ compiled = event.RecordingListener()
 event.register("numba:compile", compiled)
 from adasde import simulate
 moments = simulate("sgd", loss="quadratic:1,2", noise="gaussian:0.5", lr=0.1, steps=40, paths=9000, save=5).moments
-print(len(compiled.buffer), *(array.tobytes().hex() for array in vars(moments).values()))
+print(len(compiled.buffer), *(getattr(moments, name).tobytes().hex() for name in ("count", "mean", "m2", "loss")))
 """
 
 

@@ -14,7 +14,7 @@ from adasde.derive import tails
 from adasde.derive.atomic import Rademacher, TwoPoint
 from adasde.derive.covariance import step_noise
 from adasde.derive.emit import lanes
-from adasde.derive.emit.printer import KernelPrinter
+from adasde.derive.emit.printer import HELPERS, KernelPrinter
 from adasde.derive.expansion import derive
 from adasde.derive.functions import laplace_sign
 from adasde.derive.language import Abs, Min, eta, g, hyperparameter, sign, tanh, update_rule, x
@@ -63,7 +63,7 @@ def written_out(expression, body):
 
 def in_floats(body, values):
     """The lane part of a body in double precision, as generated: {name: value}."""
-    scope = {"math": math, **{name: getattr(special, name) for name in ("erf", "sign", "normal_tail")}, **values}
+    scope = {"math": math, **{name: getattr(special, name) for name in HELPERS if hasattr(special, name)}, **values}
     scope["TINY"] = 0.0
     for name, value in (*body.per_step, *body.per_lane):
         scope[str(name)] = eval(KernelPrinter().doprint(value), scope)
