@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adasde import optimizers, rules
+from adasde.arithmetic import DEFAULT_ARITHMETIC
 from adasde.ensemble import Ensemble, Moments
 from adasde.errors import InvalidParameter, MissingData, NoModel
 from adasde.merging import MergeTree
-from adasde.run import DEFAULT_ARITHMETIC, FULL_COVARIANCE_UP_TO, Run
+from adasde.run import FULL_COVARIANCE_UP_TO, Run
 
 PRECISIONS = {"float32": np.float32, "float64": np.float64}
 REMEDY = "use --device cpu, which gives the same up to rounding"
@@ -43,8 +44,6 @@ def simulate_on_gpu(run: Run, precision: str, progress: Callable[[int, int], Non
     require_package()
     device_run = DeviceRun(run, precision)
     require_gpu()
-    if run.kept:
-        raise InvalidParameter("device cuda: keep_paths", run.kept, "{0}", "paths are kept with --device cpu")
     tree = MergeTree(run.leaves, Moments.merged)
     try:
         for batch in device_run.batches():
@@ -104,6 +103,8 @@ class DeviceRun:
         if run.arithmetic != DEFAULT_ARITHMETIC:
             domain = "{noise_precision mix, increments gaussian, fast off}"
             raise InvalidParameter("device cuda: arithmetic", run.arithmetic, domain, REMEDY)
+        if run.kept:
+            raise InvalidParameter("device cuda: keep_paths", run.kept, "{0}", "paths are kept with --device cpu")
         if self.dimension > FULL_COVARIANCE_UP_TO:
             domain, remedy = f"[1, {FULL_COVARIANCE_UP_TO}]", f"a path's state must fit one thread; {REMEDY}"
             raise InvalidParameter("device cuda: dimension", self.dimension, domain, remedy)
@@ -215,10 +216,9 @@ class DeviceRun:
 
         times, d, _ = xs.shape
         found = [Moments.empty(times, d, True) for _ in range(leaves)]
-        names = ("count", "diverged", "mean", "m2", "loss")
-        arrays = {name: np.stack([getattr(moments, name) for moments in found]) for name in names}
+        arrays = {name: np.stack([getattr(moments, name) for moments in found]) for name in Moments.ARRAYS}
         on_device = {name: cuda.to_device(array) for name, array in arrays.items()}
         kernel = moments_kernel(self.family, d)
         kernel[leaves, threads](xs, self.run.leaf, cuda.to_device(self.run.loss.data), *on_device.values())
         back = {name: array.copy_to_host() for name, array in on_device.items()}
-        return [Moments(**{name: back[name][i] for name in names}) for i in range(leaves)]
+        return [Moments(**{name: back[name][i] for name in Moments.ARRAYS}) for i in range(leaves)]

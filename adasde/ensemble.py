@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,8 @@ class Moments:
     second moment; sketch: its histogram; samples: pairs of a first path and x (T, d, n) of n paths from there on that
     are kept as they are, by the number of the path.
     """
+
+    ARRAYS: ClassVar[tuple[str, ...]] = ("count", "diverged", "mean", "m2", "loss")
 
     count: NDArray[np.int64]
     diverged: NDArray[np.int64]

@@ -16,7 +16,17 @@ import numpy as np
 from adasde.losses.base import Loss
 from adasde.run import Run
 
-SOURCES = ("losses/*.py", "covariance.py", "ensemble.py", "laws.py", "noise.py", "run.py")
+SOURCES = (
+    "losses/*.py",
+    "arithmetic.py",
+    "covariance.py",
+    "ensemble.py",
+    "laws.py",
+    "merging.py",
+    "noise.py",
+    "quantiles.py",
+    "run.py",
+)
 """Files of this package, besides all kernels, that the bytes of a result depend on."""
 
 

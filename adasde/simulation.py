@@ -11,13 +11,14 @@ from typing import Any, TypeVar
 
 from numpy.typing import ArrayLike
 
+from adasde.arithmetic import Arithmetic
 from adasde.domain import counted, whole
 from adasde.ensemble import Ensemble
 from adasde.errors import InvalidParameter, UnknownName
 from adasde.execution import Leaves, WorkersLost, advance, leaves_of, timed
 from adasde.losses.base import Loss
 from adasde.noise import Noise
-from adasde.run import Arithmetic, Run, plan
+from adasde.run import Run, plan
 
 Leaf = TypeVar("Leaf")
 Progress = Callable[[int, int], None]
@@ -64,7 +65,7 @@ def simulate(
     executor  instead of threads any `concurrent.futures.Executor`: a process pool, ``Client.get_executor()`` of
               dask.distributed, an MPI pool; the same bytes again. It stays open
     progress  called as progress(paths done, paths)
-    noise_precision, increments, fast   how it computes, see `adasde.run.Arithmetic`
+    noise_precision, increments, fast   how it computes, see `adasde.arithmetic.Arithmetic`
     device    ``cpu`` or ``cuda``; same draws, so that the results differ by rounding alone
     precision ``float64`` or, on a GPU, ``float32``: of the state; the moments are in float64 always
     keep_paths  K: keep x of the paths 0 ... K - 1 one by one, as ``Ensemble.samples``

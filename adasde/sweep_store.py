@@ -31,8 +31,6 @@ INDEX, POINTS = "index.jsonl", "points"
 DERIVED = ("var", "loss_mean", "loss_std", "loss_se")
 """Arrays of an ensemble that are stored beside the moments they come from."""
 
-STORED = ("count", "diverged", "mean", "m2", "loss")
-"""Arrays of `Moments` that are stored; sweeps keep no single paths."""
 SKETCH = ("sketch_keys", "sketch_counts")
 """Names of the two arrays of the histogram of the loss."""
 FACTS = ("optimizer", "model", "loss", "noise", "parameters", "seed", "paths", "substeps", "start")
@@ -133,7 +131,7 @@ def _finite(value: float) -> float | None:
 def write_point(folder: Path, point: Point, ensemble: Ensemble) -> SweptPoint:
     """Stores a result and returns its line. numpy dates the members of an .npz 1980: equal results are equal bytes."""
     facts = {name: getattr(ensemble, name) for name in FACTS} | {"digest": point.digest, "adasde": version("adasde")}
-    moments = {name: getattr(ensemble.moments, name) for name in STORED}
+    moments = {name: getattr(ensemble.moments, name) for name in Moments.ARRAYS}
     moments |= dict(zip(SKETCH, ensemble.moments.sketch.histogram, strict=True))
     derived = {name: getattr(ensemble, name) for name in DERIVED}
     text = np.array(json.dumps(facts))
@@ -192,5 +190,5 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _ensemble(facts: dict[str, Any], arrays: dict[str, Any]) -> Ensemble:
     keys, counts = (arrays[name] for name in SKETCH)
-    moments = Moments(**{name: arrays[name] for name in STORED}, sketch=Sketch((keys, counts)))
+    moments = Moments(**{name: arrays[name] for name in Moments.ARRAYS}, sketch=Sketch((keys, counts)))
     return Ensemble(**{name: facts[name] for name in FACTS}, times=arrays["times"], moments=moments)

@@ -4,7 +4,7 @@ They reach the driver as typed function pointers, so that only what a run needs 
 float32; `draws64` in double precision, `student` and `transformed` for other laws, `rademacher` for +-1.
 """
 
-# helpers 0857abaf4948: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 1f3325ba6efb: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import importlib
@@ -14,27 +14,10 @@ from typing import Any
 import numpy as np
 from numba import int64, njit, types
 
-from adasde.kernels.lanes import LANE_STACK, LANES, SCALARS
+from adasde.kernels.lanes import LANE_STACK, LANES, fill_kernel, substeps_kernel
 from adasde.kernels.normals import fill_layer, fill_normals
 
 BRIDGE_STREAM = 8
-PLAN = types.UniTuple(int64, 7)
-"""(start, steps, substeps, noises, order, law, seed): steps of the optimizer before the model takes over, steps
-in all, model steps per optimizer step, draws per coordinate of the model, its weak order, law code and seed."""
-
-FILL = types.void(LANE_STACK, int64, int64, int64, types.boolean, PLAN, SCALARS)
-"""``fill(noise, d, chunk, first_path, algorithm, plan, law_data)``: draws for the optimizer steps ``chunk S ...
-chunk S + S - 1``; noise is (S m, d, L) with m layers per step, one for the optimizer, else one per motion.
-
-Coordinate i of step k owns number k d + i of its path in each stream, so that optimizer and SDE share their draws.
-"""
-
-SUBSTEPS = types.void(LANE_STACK, LANE_STACK, int64, int64, PLAN)
-"""``substeps(fine, coarse, k, first_path, plan)``: the draws of optimizer step k over its r substeps, fine (r m, d, L),
-from those of the step, coarse (m, d, L)."""
-
-fill_kernel = njit(FILL, cache=True, nogil=True, error_model="numpy")
-substeps_kernel = njit(SUBSTEPS, cache=True, nogil=True, error_model="numpy")
 
 
 @fill_kernel

@@ -1,11 +1,12 @@
 """Gaussian draws in double precision, see `draws` and `normals64`."""
 
-# helpers d111d4beaf99: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 2e17443cb787: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import numpy as np
 
-from adasde.kernels.draws import BRIDGE_STREAM, fill_kernel, spread, substeps_kernel
+from adasde.kernels.draws import BRIDGE_STREAM, spread
+from adasde.kernels.lanes import fill_kernel, substeps_kernel
 from adasde.kernels.normals64 import fill_layer64
 
 

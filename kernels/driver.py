@@ -5,7 +5,7 @@ paths; it is worked through in blocks of lanes that stay in the cache; `statisti
 Path j draws the same numbers whatever leaf, block or thread it lands in.
 """
 
-# helpers 83e1d8e8fe1d: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers f08435dff5b8: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
@@ -13,15 +13,17 @@ import math
 import numpy as np
 from numba import float64, int64, njit, types
 
-from adasde.kernels.draws import FILL, PLAN, SUBSTEPS
 from adasde.kernels.lanes import (
     CORRELATE,
     FIELD,
+    FILL,
     HESSIAN_VECTOR,
     LANE_STACK,
     LANES,
+    PLAN,
     SCALARS,
     STEP,
+    SUBSTEPS,
     VALUE,
     field_kernel,
     hessian_vector_kernel,

@@ -56,6 +56,21 @@ array of the optimizer's module; k: number of this step, from 1; t: time before 
 CORRELATE = types.void(LANE_STACK, int64[::1], LANE_STACK, LANES, LANES)
 """``correlate(draws, degrees, factors, gradient, scale)``, see `correlated.correlate`."""
 
+PLAN = types.UniTuple(int64, 7)
+"""(start, steps, substeps, noises, order, law, seed): steps of the optimizer before the model takes over, steps
+in all, model steps per optimizer step, draws per coordinate of the model, its weak order, law code and seed."""
+
+FILL = types.void(LANE_STACK, int64, int64, int64, types.boolean, PLAN, SCALARS)
+"""``fill(noise, d, chunk, first_path, algorithm, plan, law_data)``: draws for the optimizer steps ``chunk S ...
+chunk S + S - 1``; noise is (S m, d, L) with m layers per step, one for the optimizer, else one per motion.
+
+Coordinate i of step k owns number k d + i of its path in each stream, so that optimizer and SDE share their draws.
+"""
+
+SUBSTEPS = types.void(LANE_STACK, LANE_STACK, int64, int64, PLAN)
+"""``substeps(fine, coarse, k, first_path, plan)``: the draws of optimizer step k over its r substeps, fine (r m, d, L),
+from those of the step, coarse (m, d, L)."""
+
 
 def _compiled(signature: Any) -> Callable[[Callable[..., None]], Any]:
     decorator: Callable[[Callable[..., None]], Any] = njit(signature, cache=True, nogil=True, error_model="numpy")
@@ -65,6 +80,8 @@ def _compiled(signature: Any) -> Callable[[Callable[..., None]], Any]:
 value_kernel = _compiled(VALUE)
 field_kernel = _compiled(FIELD)
 hessian_vector_kernel = _compiled(HESSIAN_VECTOR)
+fill_kernel = _compiled(FILL)
+substeps_kernel = _compiled(SUBSTEPS)
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ A number takes two words of a Philox block for U and two for V, of which 52 bits
 8.57 instead of 6.77 and no draw is rounded to float32. The numbers are others than those of `normals`:
     (w, w') -> U = (2 m + 1)/2^53 with m the upper 52 bits of w + 2^32 w',  V alike,
     r = sqrt(-2 ln U),    z = r cos(2 pi V) and r sin(2 pi V).
-Block b gives the numbers 2 b and 2 b + 1 of `fill_layer`, and number b of both pairs and Student-t variates.
+Block b gives the numbers 2 b and 2 b + 1 of `fill_layer64`, and number b of both pairs and Student-t variates.
 """
 
-# helpers 0857abaf4948: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 1f3325ba6efb: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math

@@ -5,14 +5,13 @@ of its steps agree with those of normal increments up to the third. It is severa
 about single paths.
 """
 
-# helpers 83e1d8e8fe1d: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 1f3325ba6efb: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import numpy as np
 from numba import int64, types
 
-from adasde.kernels.draws import fill_kernel, substeps_kernel
-from adasde.kernels.lanes import LANES
+from adasde.kernels.lanes import LANES, fill_kernel, substeps_kernel
 from adasde.kernels.normals import draw_words
 from adasde.kernels.philox import compiled
 

@@ -1,13 +1,12 @@
 """Draws under Student-t noise, see `draws`."""
 
-# helpers 83e1d8e8fe1d: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 1f3325ba6efb: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import numpy as np
 from numba import int64, types
 
-from adasde.kernels.draws import fill_kernel
-from adasde.kernels.lanes import LANE_STACK, LANES
+from adasde.kernels.lanes import LANE_STACK, LANES, fill_kernel
 from adasde.kernels.normals import fill_layer, fill_pairs
 from adasde.kernels.normals import fill_student_t as rows_student_t
 from adasde.kernels.philox import compiled

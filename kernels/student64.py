@@ -1,11 +1,11 @@
 """Draws under Student-t noise in double precision, see `draws`."""
 
-# helpers 3c4aa627be83: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers f06bb063e0a3: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import numpy as np
 
-from adasde.kernels.draws import fill_kernel
+from adasde.kernels.lanes import fill_kernel
 from adasde.kernels.normals64 import fill_layer64, fill_pairs64
 from adasde.kernels.normals64 import fill_student_t64 as rows_student_t64
 from adasde.kernels.student import copy_layer

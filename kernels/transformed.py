@@ -1,9 +1,10 @@
 """Draws under the laws of `laws`, from float32 normals."""
 
-# helpers 397c9a50b488: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers fce08557c91b: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
-from adasde.kernels.draws import fill_gaussian, fill_kernel
+from adasde.kernels.draws import fill_gaussian
+from adasde.kernels.lanes import fill_kernel
 from adasde.kernels.laws import transform
 
 

@@ -1,10 +1,10 @@
 """Draws under the laws of `laws`, from normals in double precision."""
 
-# helpers dd49ee302d7e: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 25cff8f046e8: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
-from adasde.kernels.draws import fill_kernel
 from adasde.kernels.draws64 import fill_gaussian64
+from adasde.kernels.lanes import fill_kernel
 from adasde.kernels.laws import transform
 
 

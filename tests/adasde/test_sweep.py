@@ -26,7 +26,7 @@ from adasde.cli import main
 from adasde.ensemble import Moments
 from adasde.execution import WorkersLost
 from adasde.run import Run
-from adasde.sweep_store import STORED, whole
+from adasde.sweep_store import whole
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "sweep.toml"
 COMMON = {"loss": "quadratic:1,2", "noise": "gaussian:0.5", "steps": 40, "paths": 3 * 4096 + 5}
@@ -81,7 +81,7 @@ def test_points_are_what_simulate_gives(small: Path) -> None:
     for number, options in enumerate([*arguments, COMMON | last], 1):
         ensemble, stored = simulate(**options), result.ensemble(number)
         assert stored.to_dict() == ensemble.to_dict()
-        for name in STORED:
+        for name in Moments.ARRAYS:
             assert getattr(stored.moments, name).tobytes() == getattr(ensemble.moments, name).tobytes()
         for one, other in zip(stored.moments.sketch.histogram, ensemble.moments.sketch.histogram, strict=True):
             assert one.tobytes() == other.tobytes()

@@ -1,4 +1,4 @@
-"""Coefficients of `kernels/elementary.py`, `trigonometric.py`, `special.py` and `normals.py`.
+"""Coefficients of `kernels/elementary.py`, `trigonometric.py`, `special.py`, `normals.py`, `normals64.py`.
 
 `python tests/kernels/fit_erf.py` prints them.
 
@@ -102,6 +102,8 @@ def tables() -> dict[str, tuple[list[Real], list[Real], Real]]:
         "SINE": fit(sine, lambda x: 1 / sine(x), square, (tiny, one / 4), 8),
         "SIN": fit(sine_rest, square, square, (one / 10**4, mp.pi / 4), 5),
         "COS": fit(cosine_rest, lambda r: r**4, square, (one / 100, mp.pi / 4), 5),
+        "SINE64": fit(sine, lambda x: 1 / sine(x), square, (tiny, one / 8), 6),
+        "COSINE64": fit(cosine, lambda x: 1 / cosine(x), square, (tiny, one / 8), 6),
         "RADIUS32": fit(radius, lambda s: 1 / radius(s), square, (tiny, s_max), 3),
         "SINE32": fit(sine, lambda x: 1 / sine(x), square, (tiny, one / 8), 3),
         "COSINE32": fit(cosine, lambda x: 1 / cosine(x), square, (tiny, one / 8), 3),
