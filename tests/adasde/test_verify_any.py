@@ -93,6 +93,17 @@ def test_a_clipped_rule_climbs_the_ladder(rules):
     assert (mean.outcome, covariance.outcome, weak.outcome) == ("fails", "holds", "fails")
 
 
+def test_a_lost_order_is_noticed_at_the_steps_of_order_two():
+    """SGD's order-2 model without its correction has a local weak error of order two only."""
+    about = subject("sgd", model="order2")
+    assert one_step(about)[-1].outcome == "holds"
+    flat = dataclasses.replace(
+        about.sde, drift=about.sde.drift.applyfunc(lambda b: b.subs(sp.Symbol("Hb", real=True), 0))
+    )
+    assert flat.drift != about.sde.drift
+    assert one_step(dataclasses.replace(about, sde=flat))[-1].outcome == "fails"
+
+
 def test_where_a_rule_has_kinks():
     """Zeros of arguments of signs and absolute values, and of differences below minima; exact if affine."""
     expression = sp.Min(sp.Abs(Z - sp.Rational(1, 4)), sp.Rational(1, 2)) * sp.sign(Z**2 - 2)
