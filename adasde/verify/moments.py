@@ -21,8 +21,9 @@ from adasde.verify.setting import Setting
 
 POINT: dict[sp.Symbol, float] = {x: 0.8, m: 0.35, v: 1.3, G: 0.55, s: 0.9, t: 2.0, Hb: -0.3, sb: 0.2}
 STEPS = (2.0**-9, 2.0**-10, 2.0**-11)
-LARGER_STEPS = (2.0**-5, 2.0**-6, 2.0**-7)
-"""For order two: at smaller ones an error O(eta^3) would drown in rounding."""
+LARGER_STEPS = (2.0**-6, 2.0**-7, 2.0**-8)
+"""For order two: at smaller ones an error O(eta^3) would drown in rounding; at larger ones terms of the next order,
+which heavy tails make large, can change its sign."""
 BEND = (0.9, -0.4)
 """f''(x) and f'''(x) at `POINT`."""
 SCALE_SLOPE = 0.3

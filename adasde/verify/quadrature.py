@@ -23,7 +23,8 @@ NODES = 240
 RELIABLE = 0.25
 """nu - moments from which on the Student-t rule is accurate to about 1e-9."""
 NEAR = 6.0
-"""Length of a Gauss-Legendre piece of a Student-t density near its centre."""
+"""Length of a Gauss-Legendre piece of a Student-t density next to its centre; kinks further than half of it from the
+centre leave the bulk of the law to a cut of its own."""
 _ROOT_HALF = math.sqrt(0.5)
 
 
@@ -195,6 +196,8 @@ def _pieces(cuts: list[float], density: Callable[[Array], Array]) -> Nodes:
 
 
 def _student_t_rule(nu: float, cuts: Sequence[float], moments: int) -> Nodes:
+    if min(map(abs, cuts)) > NEAR / 2:
+        cuts = sorted({*cuts, 0.0})
     last = math.asinh(min(max(22.0 / max(nu - moments, RELIABLE), 2.8), 46.0))
     u = np.linspace(-3.6, last, NODES)
     distance = np.exp(math.pi / 2 * np.sinh(u))
@@ -208,14 +211,11 @@ def _student_t_rule(nu: float, cuts: Sequence[float], moments: int) -> Nodes:
 
 
 def _refined(cuts: Sequence[float]) -> list[float]:
-    """The cuts, and more between them where they are further apart than `NEAR` times the distance from the density's
-    centre: a piece that is long against its density's width would need more nodes."""
-    fine = [cuts[0]]
-    for cut in cuts[1:]:
-        while cut - fine[-1] > (step := NEAR * (1 + abs(fine[-1]) / 2)):
-            fine.append(fine[-1] + step)
-        fine.append(cut)
-    return fine
+    """The cuts, and between them 0, +-6, +-24, +-96, ...: pieces on each of which a power of 1 + z^2 is smooth."""
+    far = max(abs(cuts[0]), abs(cuts[-1]))
+    grid = [NEAR * 4.0**k for k in range(1 + max(0, math.ceil(math.log(max(far, NEAR) / NEAR, 4))))]
+    between = [z for z in (0.0, *grid, *(-z for z in grid)) if cuts[0] < z < cuts[-1]]
+    return sorted({*cuts, *between})
 
 
 def _student_t_density(z: Array, nu: float) -> Array:

@@ -138,6 +138,10 @@ KINKS = [
 ]
 
 
+KINKS += [("student-t:2.5", -265.0), ("student-t:7", 40.0), ("student-t:1", 3000.0)]
+"""Signum's kinks lie at -m/(eta rho s): the bulk of the law is then far from them."""
+
+
 @pytest.mark.parametrize(("name", "kink"), KINKS)
 def test_kinks(name, kink):
     """E[sign(Z - kink)/(1 + Z^2)] to 1e-10: the rule takes both sides of the kink apart, where it matters and where
