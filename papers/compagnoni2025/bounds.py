@@ -8,6 +8,8 @@ the sum over coordinates is bounded by one rule of `INEQUALITIES`; s stands for 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import sympy as sp
 
 from adasde.derive.expansion import derive
@@ -90,7 +92,7 @@ def third_phase() -> Parts:
 
 
 def scheduled() -> Parts:
-    """SignSGD with the learning rate u eta, from the mean and the variance of its step, up to the leading order in G."""
+    """SignSGD with the learning rate u eta, from mean and variance of its step, to leading order in G."""
     step = (registry()["signsgd"].update[0] - x).subs(eta, u * eta).subs(g, G + s * Z)
     mean, square = (expectation(sp.expand(step**n), Gaussian()) for n in (1, 2))
     return {"drift of x": sp.series(mean / eta, G, 0, 2).removeO(), "variance of x": (square / eta).subs(G, 0)}
@@ -105,7 +107,9 @@ def _level(found: Parts) -> Parts:
     return {"level of the bound": found["level of the bound"]}
 
 
-def _statement(name: str, number: str, stated: Parts, derived, expected: str = "agrees", remark: str = "") -> Statement:  # type: ignore[no-untyped-def]
+def _statement(
+    name: str, number: str, stated: Parts, derived: Callable[[], Parts], expected: str = "agrees", remark: str = ""
+) -> Statement:
     provenance = "confirmed" if number else "reconstructed"
     return Statement(PAPER, name, number, provenance, stated, derived, expected, remark)
 
