@@ -62,11 +62,13 @@ def ensemble_table(ensemble: Ensemble) -> None:
 def catalog_tables(catalog: dict[str, Any]) -> None:
     """The output of `adasde list`."""
     table = Table(title="Optimizers")
-    for name in ("name", "states", "dialect", "models", "hyperparameters"):
+    for name in ("name", "states", "dialect", "models: weak order", "hyperparameters"):
         table.add_column(name)
     for name, facts in catalog["optimizers"].items():
         hyper = " ".join(f"{key}={value:g}" for key, value in facts["hyperparameters"].items())
-        table.add_row(name, " ".join(facts["states"]), facts["dialect"], " ".join(facts["models"]), hyper)
+        orders = facts["weak_orders"].items()
+        held = ", ".join(model if order is None else f"{model}: {order}" for model, order in orders)
+        table.add_row(name, " ".join(facts["states"]), facts["dialect"], held, hyper)
     out = console()
     out.print(table)
     out.print("Noise laws: " + ", ".join(catalog["noise"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -15,10 +16,14 @@ from matplotlib.mathtext import MathTextParser
 
 from adasde.cli import main
 from adasde.derive import document, typesetting
+from adasde.derive.expansion import derive
+from adasde.derive.noise import Gaussian
 from adasde.derive.notation import G, Z, eta, g, m, rho1, s, x
+from adasde.derive.optimizers import registry
 from adasde.derive.prose import escaped, formula, prose
 from adasde.derive.typesetting import LINE, extent, latex, rows, text
 from adasde.optimizers import models, names
+from adasde.papers import papers
 
 EXAMPLES = [f"examples/{name}.py:{name}" for name in ("heavy_ball", "lion", "signum")]
 LAWS = ("gaussian", "student-t", "laplace", "empirical", "exponential", "mixture", "two-point")
@@ -159,3 +164,14 @@ def test_references_keep_their_initials() -> None:
     """An initial is no symbol: references are escaped only."""
     assert escaped("E. Monzio & H. Robbins_1951") == r"E. Monzio \& H. Robbins\_1951"
     assert formula("sqrt(1 - r^2)/eta") == r"\sqrt{1 - r^{2}}/\eta"
+
+
+def test_weak_orders_in_the_catalog() -> None:
+    """`adasde list` says of every model the weak order that its equations carry."""
+    found = json.loads(CliRunner().invoke(main, ["list", "--json"]).stdout)["optimizers"]
+    for optimizer, facts in found.items():
+        rule = registry()[optimizer]
+        derived = {derive(rule, Gaussian(), order).sde for order in (1, 2)}
+        printed = {claims[optimizer].equations(Gaussian()) for claims in papers().values() if optimizer in claims}
+        orders = {sde.model: sde.weak_order for sde in derived | printed}
+        assert facts["weak_orders"] == {"algorithm": None} | orders
