@@ -11,6 +11,9 @@ from adasde.derive.growth import growth
 from adasde.derive.law import Law
 from adasde.derive.notation import Z, eta
 
+FACTORED = 150
+"""Operations above which no factors are looked for."""
+
 
 @dataclass(frozen=True)
 class StepNoise:
@@ -72,7 +75,12 @@ def noise_power(noise: sp.Expr) -> int:
 
 def shortest(expression: sp.Expr) -> sp.Expr:
     """The expanded or the factored form, whichever has fewer operations; as given where that has fewer still."""
-    return min((sp.expand(expression), sp.factor(expression), expression), key=sp.count_ops)
+    expanded = sp.expand(expression)
+    # Factoring takes hours where many exponentials and error functions are variables of one polynomial.
+    tried = (
+        (expanded, expression) if sp.count_ops(expanded) > FACTORED else (expanded, sp.factor(expression), expression)
+    )
+    return min(tried, key=sp.count_ops)
 
 
 def gram_matrix(functions: tuple[sp.Expr, ...], law: Law) -> sp.Matrix:
