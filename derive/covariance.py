@@ -11,8 +11,9 @@ from adasde.derive.growth import growth
 from adasde.derive.law import Law
 from adasde.derive.notation import Z, eta
 
-FACTORED_UP_TO = 24
-"""Terms of a sum that is tried to be factored."""
+FACTORED_TERMS, FACTORED_OPERATIONS = 24, 150
+"""Terms of a sum, and operations of it, above which no factors are looked for: long sums hardly ever factor but take
+minutes to try, and hours where many exponentials and error functions are variables of one polynomial."""
 
 
 @dataclass(frozen=True)
@@ -85,12 +86,12 @@ def noise_power(noise: sp.Expr) -> int:
 
 
 def shortest(expression: sp.Expr) -> sp.Expr:
-    """The expanded or the factored form, whichever has fewer operations, as given where that has fewer still; long
-    sums, which hardly ever factor but take minutes to try, stay expanded."""
+    """The expanded or the factored form, whichever has fewer operations; as given where that has fewer still."""
     expanded = sp.expand(expression)
-    if len(sp.Add.make_args(expanded)) > FACTORED_UP_TO:
-        return min((expanded, expression), key=sp.count_ops)
-    return min((expanded, sp.factor(expression), expression), key=sp.count_ops)
+    forms = [expanded, expression]
+    if len(sp.Add.make_args(expanded)) <= FACTORED_TERMS and sp.count_ops(expanded) <= FACTORED_OPERATIONS:
+        forms.insert(1, sp.factor(expression))
+    return min(forms, key=sp.count_ops)
 
 
 def gram_matrix(functions: tuple[sp.Expr, ...], law: Law) -> sp.Matrix:

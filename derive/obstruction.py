@@ -9,7 +9,7 @@ import sympy as sp
 from adasde.derive.generator import Chain, Expansion, expand
 from adasde.derive.law import AnyLaw, Law
 from adasde.derive.laws import LAWS
-from adasde.derive.notation import moment_symbol
+from adasde.derive.notation import moment_symbol, s
 from adasde.derive.rule import UpdateRule
 from adasde.derive.scalings import S, batch_equivalent
 
@@ -63,9 +63,11 @@ def _conditions(coefficient: sp.Expr) -> tuple[sp.Expr, ...]:
     found = []
     for factor in sp.Mul.make_args(sp.factor(coefficient)):
         base = factor.as_base_exp()[0]
-        moments_only = base.free_symbols and base.free_symbols <= {M3, M4}
-        if moments_only or base.has(sp.Derivative(S, S.args[0])):
+        slope = sp.Derivative(S, S.args[0])
+        if base.free_symbols and base.free_symbols <= {M3, M4}:
             found.append(base)
+        elif base.has(slope) and sp.expand(base.subs(S, s).doit()) == 0:
+            found.append(slope)
     return tuple(found)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 GREEK = (
-    *("alpha", "beta", "gamma", "delta", "zeta", "eta", "theta", "kappa", "mu", "nu"),
+    *("alpha", "beta", "gamma", "delta", "zeta", "eta", "theta", "kappa", "mu", "nu", "pi"),
     *("rho", "sigma", "tau", "phi", "psi", "omega", "Delta", "Sigma"),
 )
 FUNCTIONS = ("Cov", "Corr", "Var", "sign", "erf", "exp", "log", "tr", "min", "max", "arcsin", "tanh")

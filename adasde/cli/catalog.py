@@ -24,6 +24,7 @@ def command(as_json: bool) -> None:
                 "dialect": module.DIALECT,
                 "states": list(module.STATES),
                 "models": list(module.MODELS),
+                "weak_orders": {model: weak_order(model) for model in module.MODELS},
                 "hyperparameters": {h.name: h.default for h in module.HYPERPARAMETERS},
             }
             for name, module in modules.items()
@@ -39,3 +40,8 @@ def command(as_json: bool) -> None:
         from adasde.cli.tables import catalog_tables
 
         catalog_tables(catalog)
+
+
+def weak_order(model: str) -> int | None:
+    """Of a model by its name: None for the optimizer itself; 1 is what published models claim."""
+    return {"algorithm": None, "order2": 2}.get(model, 1)

@@ -97,8 +97,8 @@ def _spelled(value: Any) -> str:
 
 
 MODELS = (
-    "Models: algorithm is the optimizer itself; sde is derived, of weak order 1; order2 is derived, of weak order 2; "
-    "the others are as their papers print them, which claim weak order 1."
+    "Models: algorithm is the optimizer itself; sde and order2 are derived; the others are as their papers print them, "
+    "with the weak order that they claim."
 )
 SCALES = "S is per sample: one number, a comma list of one per coordinate, or `data` where the loss has data."
 
@@ -106,11 +106,13 @@ SCALES = "S is per sample: one number, a comma list of one per coordinate, or `d
 def catalog_tables(catalog: dict[str, Any]) -> None:
     """The output of `adasde list`."""
     table = Table(title="Optimizers", caption=MODELS, caption_justify="left")
-    for name in ("name", "states", "dialect", "models", "hyperparameters"):
+    for name in ("name", "states", "dialect", "models: weak order", "hyperparameters"):
         table.add_column(name)
     for name, facts in catalog["optimizers"].items():
         hyper = " ".join(f"{key}={value:g}" for key, value in facts["hyperparameters"].items())
-        table.add_row(name, " ".join(facts["states"]), facts["dialect"], " ".join(facts["models"]), hyper)
+        orders = facts["weak_orders"].items()
+        held = ", ".join(model if order is None else f"{model}: {order}" for model, order in orders)
+        table.add_row(name, " ".join(facts["states"]), facts["dialect"], held, hyper)
     out = console()
     out.print(table)
     laws = Table("spelling", "meaning", title="Noise laws", caption=SCALES, caption_justify="left")

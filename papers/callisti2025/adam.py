@@ -148,7 +148,8 @@ STATEMENTS = (
         S,
         ballistic(2, S),
         "differs",
-        "besides what differs for constant noise, V's drift lacks (tau/2) c2 Gamma (S^2)' m D",
+        "besides what differs for constant noise, V's drift lacks (tau/2) c2 Gamma (S^2)' m D; the error of one step "
+        "shows it",
     ),
     _statement(BATCH_EQUIVALENT, 1, S, batch_equivalent(1, S), "agrees"),
     _statement(
@@ -167,7 +168,7 @@ STATEMENTS = (
         batch_equivalent(2, S) | OBSTRUCTION,
         "differs",
         "besides what differs for constant noise, the term in (S^2)' of V's drift has a factor c1, and the noise of M "
-        "has (S^2)' for S'",
+        "has (S^2)' for S'; the error of one step shows both",
     ),
     Statement(
         paper=PAPER,

@@ -116,7 +116,8 @@ STATEMENTS = (
         S,
         ballistic(2, S),
         "differs",
-        "besides what differs for constant noise, V's drift lacks (tau/2) c (S^2)' f' D",
+        "besides what differs for constant noise, V's drift lacks (tau/2) c (S^2)' f' D; the error of one step shows "
+        "it",
     ),
     _statement(
         BATCH_EQUIVALENT,
@@ -135,6 +136,7 @@ STATEMENTS = (
         batch_equivalent(2, S) | OBSTRUCTION | {"coefficient of d_x^3": sp.S.Zero},
         "differs",
         "d_x^3 remains besides. Where constant noise has no term, V's drift has -(1/2) (S^2)' f' D for "
-        "+(c/2) (S^2)' f' D and lacks -(c/4) D^2 S^2 (S^2)'', and no term of the noise of X in S' or S'' is right",
+        "+(c/2) (S^2)' f' D and lacks -(c/4) D^2 S^2 (S^2)'', and no term of the noise of X in S' or S'' is right; the "
+        "error of one step shows it in the mean of X, V and X^2",
     ),
 )

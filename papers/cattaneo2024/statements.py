@@ -52,6 +52,22 @@ def _statement(name: str, positions: Positions, decay: sp.Expr, remark: str, ord
     return Statement(PAPER, name, "", "recalled and checked", parts, derived, "agrees", remark)
 
 
+def without_eps() -> Parts:
+    """-1 - h (b - r)/((1 - b) (1 - r)) f''/f' for f' > 0."""
+    slope = sp.Symbol("g", positive=True)
+    curvature = sp.diff(slopes((x,))[0], x)
+    return {"drift of x": -1 - eta * (beta1 - beta2) / ((1 - beta1) * (1 - beta2)) * curvature / slope}
+
+
+def derived_without_eps() -> Parts:
+    """The modified equation of Adam for eps = 0, at f' = g > 0."""
+    slope, (gradient,) = sp.Symbol("g", positive=True), slopes((x,))
+    second = sp.Symbol("H", real=True)
+    drift = modified_equation(adam((x,)), 2)[f"drift of {x}"]
+    found = drift.subs(sp.diff(gradient, x), second).subs(gradient, slope).subs(eps, 0)
+    return {"drift of x": found.subs(second, sp.diff(gradient, x))}
+
+
 def _first(parts: Parts) -> Parts:
     """The parts of the first coordinate; the others are the same with names exchanged."""
     return {part: parts[part] for part in (f"drift of {x}", f"variance of {x}")}
@@ -64,4 +80,14 @@ STATEMENTS = (
     _statement("RMSprop, correction of order h, one position", (x,), sp.S.Zero, _ELIMINATED),
     _statement("Adam, correction of order h, one position", (x,), beta1, _ELIMINATED),
     _statement("Adam, correction of order h, two positions", (x, y), beta1, _ELIMINATED),
+    Statement(
+        PAPER,
+        "Adam, eps = 0, sign of the penalty",
+        "",
+        "recalled and checked",
+        without_eps(),
+        derived_without_eps,
+        "agrees",
+        "for beta2 > beta1 the norm of the gradient is rewarded",
+    ),
 )

@@ -26,17 +26,19 @@ RATIO = sp.Symbol("delta", positive=True)
 """New batch over old."""
 
 
-def of_sde(optimizer: str) -> sp.Expr:
-    """The variance of x in the linearised derived SDE."""
+def of_sde(optimizer: str, coupled: sp.Expr = sp.S.Zero) -> sp.Expr:
+    """The variance of x in the linearised derived SDE; ``coupled`` weight decay is part of the gradient."""
+    return sp.factor(lyapunov(*linear_sde(optimizer, coupled))[0, 0])
+
+
+def linear_sde(optimizer: str, coupled: sp.Expr = sp.S.Zero) -> tuple[sp.Matrix, sp.Matrix]:
+    """(slope, covariance) of the derived SDE at its point of rest."""
     sde = derive(registry()[optimizer], Gaussian()).sde
     late = dict.fromkeys((name for name, _ in BIAS), sp.S.One)
     rest = dict.fromkeys(sde.states, sp.S.Zero) | {v: s**2}
-    kept = frozenset(late)
-    drift, covariance = (
-        sde.expand_names(part, kept).subs(late).subs({eps: 0, G: lamda * x}) for part in (sde.drift, sde.covariance)
-    )
-    slope = linearised(sp.Matrix(drift), list(sde.states), rest)
-    return sp.factor(lyapunov(slope, sp.Matrix(covariance).subs(rest))[0, 0])
+    kept, values = frozenset(late), {eps: 0, G: (lamda + coupled) * x}
+    drift, covariance = (sde.expand_names(part, kept).subs(late).subs(values) for part in (sde.drift, sde.covariance))
+    return linearised(sp.Matrix(drift), list(sde.states), rest), sp.Matrix(covariance).subs(rest)
 
 
 def of_rule(optimizer: str) -> sp.Expr:
@@ -55,12 +57,19 @@ def speed_and_level(optimizer: str) -> Parts:
     return {"rate per sample": -eta * sp.diff(drift, x).subs({x: 0, v: s**2}), PART: of_sde(optimizer)}
 
 
-def under_rule(optimizer: str, factors: dict[sp.Symbol, sp.Expr]) -> Parts:
+def adamw_speeds_and_level() -> Parts:
+    """Sum and product of the rates of (x, m) per step, and stationary variance, of AdamW's linearised derived SDE."""
+    slope, _ = linear_sde("adamw")
+    pair = eta * slope[:2, :2]
+    return {"rate per sample": -pair.trace(), "product of rates": pair.det(), PART: of_sde("adamw")}
+
+
+def under_rule(factors: dict[sp.Symbol, sp.Expr], found: Parts) -> Parts:
     """The same with a batch larger by ``ratio``, noise smaller by its root, and hyperparameters multiplied."""
     factors = factors | {s: 1 / sp.sqrt(RATIO)}
     scaled = {symbol: factor * symbol for symbol, factor in factors.items()}
-    found = {part: c.subs(scaled, simultaneous=True) for part, c in speed_and_level(optimizer).items()}
-    return found | {"rate per sample": found["rate per sample"] / RATIO}
+    samples = {"rate per sample": RATIO, "product of rates": RATIO**2}
+    return {part: c.subs(scaled, simultaneous=True) / samples.get(part, 1) for part, c in found.items()}
 
 
 def _statement(name: str, number: str, printed: sp.Expr, derived, expected: str, **other) -> Statement:  # type: ignore[no-untyped-def]
@@ -153,26 +162,61 @@ STATEMENTS = (
         lambda: lamda / 2 * of_sde("rmspropw"),
         "agrees",
     ),
+    _statement(
+        "Adam, asymptotic loss on lambda x^2/2",
+        "Lemma 3.13",
+        loss_level(sp.S.Zero),
+        lambda: lamda / 2 * of_sde("adam"),
+        "agrees to leading order",
+        small=eta,
+        remark="as the stationary variance",
+    ),
+    _statement(
+        f"AdamW, asymptotic loss on lambda x^2/2, {FIXED}",
+        "Lemma 3.13",
+        loss_level(theta),
+        lambda: lamda / 2 * of_sde("adamw").subs(LARGE),
+        "agrees to leading order",
+        small=eta,
+        remark="the rate rho1 must be far above theta, as it is where it grows when eta goes to 0",
+    ),
+    _statement(
+        "RMSprop with coupled weight decay, stationary variance of the SDE",
+        "",
+        eta / 2 * s / (lamda + theta),
+        lambda: of_sde("rmsprop", theta),
+        "agrees",
+    ),
+    _statement(
+        "Adam with coupled weight decay, stationary variance of the SDE",
+        "",
+        eta / 2 * s / (lamda + theta),
+        lambda: of_sde("adam", theta),
+        "agrees to leading order",
+        small=eta,
+        remark="as for Adam, with lambda + theta for lambda",
+    ),
+    Statement(
+        paper=PAPER,
+        name="adamw, scaling rule",
+        number="",
+        provenance="confirmed",
+        printed=under_rule({eta: ROOT, theta: ROOT, rho1: ROOT}, adamw_speeds_and_level()),
+        derived=adamw_speeds_and_level,
+        expected="agrees to leading order",
+        remark="1 - beta1 = eta rho1 times delta, so rho1 times its root; off by the look-ahead eta rho1",
+        small=eta,
+    ),
     *(
         Statement(
             paper=PAPER,
             name=f"{optimizer}, scaling rule",
             number="",
             provenance="confirmed" if optimizer == "rmspropw" else "reconstructed",
-            printed=under_rule(optimizer, factors),
+            printed=under_rule(factors, speed_and_level(optimizer)),
             derived=lambda optimizer=optimizer: speed_and_level(optimizer),  # type: ignore[misc]
             expected="agrees",
         )
         for optimizer, factors in RULES.items()
-    ),
-    Statement(
-        paper=PAPER,
-        name="SignSGD, loss bounds per phase",
-        number="",
-        provenance="reconstructed",
-        printed={"end of phase 1": 2 * sp.sqrt(sp.Symbol("S0", positive=True) / sp.Symbol("mu", positive=True))},
-        derived=None,
-        expected="not checkable",
-        remark="inequalities under convexity: generator matching has nothing to say on them",
     ),
 )

@@ -162,7 +162,8 @@ STATEMENTS = (
         "DSignSGD, phase of intermediate signals",
         {"drift of x": -(m * G / s + q)},
         None,
-        "lines with slope m and offset q that bound the drift; which m, q and interval belong to a nu was not read",
+        "lines with slope m and offset q that bound the drift: neither m, q nor the interval for a nu was read, so "
+        "there is no printed number to hold against the derivation; for Gaussian noise see compagnoni2025, phase 2",
         expected="not checkable",
     ),
 )

@@ -11,7 +11,7 @@ import sympy as sp
 
 from adasde.derive.generator import Chain, Expansion, expand, root
 from adasde.derive.noise import Gaussian
-from adasde.derive.notation import Z, x
+from adasde.derive.notation import Z, t, x
 from adasde.derive.scalings import S, slope
 from adasde.papers.parts import Parts, coefficients, of_expansion
 from adasde.papers.statement import Statement
@@ -48,6 +48,21 @@ def printed(method: str, order: int) -> Parts:
     return coefficients([x, V], [(1 - half) * V - Delta / 2 * slope, -friction * V - (1 + half) * slope], noise)
 
 
+def fading() -> Parts:
+    """SNAG with mu = 1 - 3/k in step k = t/Delta + 1: the order-1 model, with time among the states of the chain."""
+    friction = 3 / (t + root**2)
+    gradient = slope + S * Z
+    gradient += root**2 * (1 - friction * root**2) * V * sp.diff(gradient, x)
+    velocity = -(root**2) * (friction * V + gradient)
+    chain = Chain("fading momentum", (x, V, t), (root**2 * (V + velocity), velocity, root**2))
+    return of_expansion(expand(chain, Gaussian()), Delta)
+
+
+def printed_fading() -> Parts:
+    """dV = -(mu_hat(t) V + f') dt + sqrt(Delta) S dW, dX = V dt with mu_hat(t) = 3/t."""
+    return {part: value.subs(mu_hat, 3 / t) for part, value in printed("SNAG", 1).items()}
+
+
 STATEMENTS = tuple(
     Statement(
         paper=PAPER,
@@ -60,4 +75,15 @@ STATEMENTS = tuple(
     )
     for method, shifted in METHODS.items()
     for order in (1, 2)
+)
+STATEMENTS += (
+    Statement(
+        paper=PAPER,
+        name="SNAG with mu = 1 - 3/k, order 1",
+        number="",
+        provenance="recalled and checked",
+        printed=printed_fading(),
+        derived=fading,
+        expected="agrees",
+    ),
 )

@@ -37,6 +37,13 @@ def _mean(expression: sp.Expr) -> sp.Expr:
     return expression
 
 
+def with_a_coin() -> Parts:
+    """Mean and variance of (1 + R sqrt(l - 1)) g with a fair coin R = +-1, as the code has it as a choice."""
+    coin = 1 + NOISES[1] * sp.sqrt(ell - 1)
+    mean, square = (_mean((coin * (G + s * Z)) ** n) for n in (1, 2))
+    return {"mean": mean / G, "variance": sp.expand((square - mean**2) / s**2)}
+
+
 @cache
 def expansion() -> Expansion:
     """One step of SVAG with root^2 = eta/l, in which root (r1 Z1 + r2 Z2) has a limit."""
@@ -53,6 +60,16 @@ STATEMENTS = (
         printed={"mean": sp.S.One, "variance": ell},
         derived=combined_gradient,
         expected="agrees",
+    ),
+    Statement(
+        paper=PAPER,
+        name="SVAG, one gradient and a coin",
+        number="",
+        provenance="public code",
+        printed={"mean": sp.S.One, "variance": ell},
+        derived=with_a_coin,
+        expected="differs",
+        remark="held against l Sigma, what SVAG has: the coin multiplies the gradient too, which adds (l - 1) grad f^2",
     ),
     Statement(
         paper=PAPER,
