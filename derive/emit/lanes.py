@@ -126,9 +126,10 @@ def positivity_floors(sde: SDE) -> dict[sp.Symbol, sp.Expr]:
 
 def _protect(expression: sp.Expr, guard: dict[sp.Symbol, sp.Symbol]) -> sp.Expr:
     """Guards roots of non-negative states and divisions by the noise scale (s = 0 gives the limit, not nan), and roots
-    of sums of more than two terms, which rounding may take below zero where the exact value is zero."""
+    of sums with more than two terms or with an exponential, which rounding may take below zero where the exact value
+    is zero: `exp` is right to 4e-16, so that e - exp(1) may be negative."""
     expression = expression.replace(
-        lambda e: e.is_Pow and e.exp == sp.Rational(1, 2) and e.base.is_Add and len(e.base.args) > 2,
+        lambda e: e.is_Pow and e.exp == sp.S.Half and e.base.is_Add and (len(e.base.args) > 2 or e.base.has(sp.exp)),
         lambda e: sp.sqrt(sp.Max(e.base, sp.S.Zero, evaluate=False)),
     )
     expression = expression.replace(

@@ -242,7 +242,7 @@ def test_kernels_check_and_show() -> None:
 
 def test_stale_kernels_fail(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """--check exits with 1 and shows diff and remedy; --write mends it and says what it wrote. A changed helper makes
-    the driver's stamp stale, without which numba's cache would go on using the old one."""
+    the stamps of its users stale, without which numba's cache would go on using the old one."""
     import adasde.generation
 
     kernel_files = adasde.generation.kernel_folder().parent
@@ -261,5 +261,5 @@ def test_stale_kernels_fail(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
         file.write("# changed\n")
     result = run("kernels --check")
     assert result.exit_code == 1 and "driver.py is stale" in result.stdout
-    assert stdout("kernels --write") == "wrote driver.py\n"
+    assert stdout("kernels --write") == "wrote draws.py\nwrote driver.py\nwrote laws.py\n"
     assert stdout("kernels --check").startswith("all ")
