@@ -1,6 +1,6 @@
 """The draws of a block: noise of the optimizer, Brownian increments of the model, and these over substeps."""
 
-# helpers eec9b833f7ad: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 44d65c55b720: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math

@@ -122,7 +122,8 @@ def exp(x: float) -> float:
     p, i = _exp_parts(x)
     half = i >> 1
     h: float = float_of((half + 1023) << 52)
-    return (h * p + h) * float_of((i - half + 1023) << 52)
+    other: float = float_of((i - half + 1023) << 52)
+    return (h * p + h) * other
 
 
 @inlined()

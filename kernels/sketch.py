@@ -6,7 +6,7 @@ is a pair of arrays: keys in growing order, those of the saved time k being k * 
 counts. (Relative accuracy as in Masson, Rim and Lee, DDSketch, VLDB 2019.)
 """
 
-# helpers 85baed909212: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers fc065d6a1efa: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import numpy as np
@@ -37,11 +37,12 @@ def bucket(f: float) -> int:
     """Bucket of a finite number: grows with it, odd in it, and 0 for 0 and |f| < 2^-1022."""
     size = (bits_of(f) & _MAGNITUDE) >> _DROPPED
     size = size if size >= _FIRST else 0
-    return int32(-size if f < 0.0 else size)
+    signed: int = int32(-size if f < 0.0 else size)
+    return signed
 
 
 @inlined()
-def _range(row: np.ndarray, low: int, high: int) -> tuple[int, int]:
+def _range(row: np.ndarray, low: int, high: int) -> tuple[np.int32, np.int32]:
     """Smallest and largest number of a row that lie in [low, high]; (high + 1, low - 1) where none does."""
     least, most = np.int32(high + 1), np.int32(low - 1)
     for j in range(row.size):
@@ -53,7 +54,7 @@ def _range(row: np.ndarray, low: int, high: int) -> tuple[int, int]:
 
 
 @inlined()
-def _count(row: np.ndarray, least: int, window: np.ndarray) -> None:
+def _count(row: np.ndarray, least: np.int32, window: np.ndarray) -> None:
     """window[i]: how many numbers of a row are least + i; those outside go to its last entry."""
     outside = np.uint32(window.size - 1)
     window[:] = 0

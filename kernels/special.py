@@ -7,7 +7,7 @@ Every function takes every float64: what it gives for +-inf, NaN and outside its
 +-0 counts as 0. No branches: a condition chooses between values that are both calculated.
 """
 
-# helpers 4196ab23f802: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers c2fe654099b9: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
@@ -194,7 +194,8 @@ def _student_t_polynomial(w: float, p: np.ndarray, first: int) -> float:
     for k in range(3, TERMS, 2):
         high = high * v + p[first + TERMS - k]
         low = low * v + p[first + TERMS - k - 1]
-    return low + w * high
+    total: float = low + w * high
+    return total
 
 
 @inlined()

@@ -4,7 +4,7 @@ Made with this package's own functions, + - * / sqrt and exactly rounded sums, s
 on every CPU.
 """
 
-# helpers 5d556da27b35: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers d490e72a8566: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
@@ -43,7 +43,8 @@ def student_t_data(nu: float) -> Array:
     n = min(nu, GAUSSIAN_FROM)
     root, c = math.sqrt(n), 0.25 * math.sqrt(n + 2.7)
     k = np.arange(TERMS)
-    cosines = _functions((np.pi / TERMS) * (k[:, None] * (k + 0.5)).ravel())[2].reshape(TERMS, TERMS)
+    angles = (math.pi / TERMS * (k[:, None] * (k + 0.5))).astype(np.float64)
+    cosines = _functions(angles.ravel())[2].reshape(TERMS, TERMS)
     t = 0.5 * (1.0 + cosines[1])
     ratio = _less_one(t / (1.0 + c - c * t), 0.5 * n) / t
     chebyshev = 2.0 / TERMS * _sums(cosines * ratio)
