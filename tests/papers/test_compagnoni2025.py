@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from adasde.derive.notation import G, eta, s, theta, x
+from adasde.derive.laws import LAWS
+from adasde.derive.notation import G, eta, p, s, theta, x
 from adasde.papers.compagnoni2025.bounds import (
     CURVATURE,
     L,
@@ -18,6 +19,7 @@ from adasde.papers.compagnoni2025.bounds import (
     mu,
     third_phase,
 )
+from adasde.papers.compagnoni2025.signsgd import ATOMS, CDF, model, printed_sde
 from adasde.papers.compagnoni2025.stationary import lamda
 from adasde.papers.compagnoni2025.stationary import of_sde as stationary
 
@@ -68,3 +70,21 @@ def test_growth_has_no_bound() -> None:
     for change in (G**2, eta * G**2 * CURVATURE, x * G):
         with pytest.raises(ValueError, match="no upper bound"):
             bounded(change)
+
+
+@pytest.mark.parametrize("law", ATOMS)
+def test_signs_of_noise_with_atoms(law: str) -> None:
+    """Against the two cases counted by hand: the derived variance is that of sign(g) everywhere, the printed one only
+    where g cannot be 0, since sign(0) = 0."""
+    chance = sp.Rational(1, 2) if law == "rademacher" else sp.Rational(1, 5)
+    high, low = sp.sqrt((1 - chance) / chance), -sp.sqrt(chance / (1 - chance))
+    derived, printed = (parts["variance of x"] for parts in (model(LAWS[law]()), printed_sde(CDF[law])))
+    met = 0
+    for gradient in (sp.Rational(k, 4) for k in range(-14, 15)):
+        signs = [(sp.sign(gradient + z), w) for z, w in ((high, chance), (low, 1 - chance))]
+        exact = sum(v * v * w for v, w in signs) - sum(v * w for v, w in signs) ** 2
+        at, zero = {G: gradient, s: 1, p: chance, eta: 1}, any(v == 0 for v, _ in signs)
+        assert sp.simplify(derived.subs(at) - exact) == 0, gradient
+        assert (sp.simplify(printed.subs(at) - exact) == 0) != zero, gradient
+        met += zero
+    assert met == 2
