@@ -6,6 +6,8 @@ import multiprocessing
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -21,7 +23,7 @@ from adasde import InvalidParameter, Quadratic, UnknownName, execution, simulate
 from adasde.cli import main
 from adasde.ensemble import Ensemble
 from adasde.execution import Leaves, WorkersLost, advance
-from adasde.fingerprint import run_digest
+from adasde.fingerprint import SOURCES, run_digest
 from adasde.kernels.lanes import value_kernel
 from adasde.losses.base import Loss
 from adasde.run import Run, plan
@@ -178,6 +180,18 @@ def test_tasks_of_several_runs_interleave() -> None:
 
 
 # Workers that fail
+
+
+BYTES_DO_NOT_DEPEND_ON = {"cache", "domain", "errors", "optimizers", "rules"}
+"""Modules that find or refuse things: what they find is in the digest by itself."""
+
+
+def test_the_digest_covers_the_code_of_a_run() -> None:
+    """Every module that planning, simulating and merging load is one whose text is in the digest, or stated not to be."""
+    program = "import sys, adasde.run, adasde.merging; print(*(m for m in sys.modules if m.startswith('adasde.')))"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    own = {name.split(".")[1] for name in loaded} - {"kernels", "losses"}
+    assert own - BYTES_DO_NOT_DEPEND_ON == {Path(pattern).stem for pattern in SOURCES} - {"*"}
 
 
 def test_an_error_on_a_worker_reaches_the_user(processes: ProcessPoolExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
