@@ -187,7 +187,7 @@ BYTES_DO_NOT_DEPEND_ON = {"cache", "domain", "errors", "optimizers", "rules"}
 
 
 def test_the_digest_covers_the_code_of_a_run() -> None:
-    """Every module that planning, simulating and merging load is one whose text is in the digest, or stated not to be."""
+    """Every module that planning, simulating and merging load has its text in the digest, or is stated not to."""
     program = "import sys, adasde.run, adasde.merging; print(*(m for m in sys.modules if m.startswith('adasde.')))"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     own = {name.split(".")[1] for name in loaded} - {"kernels", "losses"}
