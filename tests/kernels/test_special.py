@@ -15,7 +15,7 @@ import pytest
 import scipy.special
 from numba import njit
 
-from adasde.kernels import elementary, normals, special, trigonometric
+from adasde.kernels import elementary, normals, normals64, special, trigonometric
 from adasde.kernels.special import (
     atan,
     cos,
@@ -313,7 +313,9 @@ def test_tables_come_from_the_fit() -> None:
     for name, (p, q, _) in tables.items():
         number = np.float32 if name.endswith("32") else float
         module = next(
-            module for module in (elementary, trigonometric, special, normals) if hasattr(module, f"{name}_P")
+            module
+            for module in (elementary, trigonometric, special, normals, normals64)
+            if hasattr(module, f"{name}_P")
         )
         assert getattr(module, f"{name}_P") == tuple(number(float(c)) for c in p), name
         if len(q) > 1:
