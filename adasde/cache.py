@@ -61,6 +61,11 @@ def restored(name: str, text: str) -> ModuleType:
     return _load(name, path)
 
 
+def module_of(name: str, text: str) -> ModuleType:
+    """A module of this text, kept in the cache under a name that changes with it."""
+    return restored(f"adasde_cache.{name}", text)
+
+
 def _origin(optimizer: str) -> tuple[str, str]:
     if not rules.is_file(optimizer):
         return optimizer, optimizer

@@ -12,6 +12,8 @@ from scipy import special
 from adasde.quantiles import Sketch
 
 Array = NDArray[np.float64]
+FULL_COVARIANCE_UP_TO = 64
+"""Dimension up to which the full covariance of x is kept, rather than its diagonal."""
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Quantiles of the loss that `Ensemble.to_dict` gives."""
 
@@ -45,8 +47,8 @@ class Moments:
         """Adds a block of paths in place: xs (T, d, L), losses (T, L). Diverged paths are counted and left out."""
         from adasde.kernels.statistics import add_block
 
-        alive, buckets = np.ones(losses.shape[1], dtype=np.bool_), np.empty(losses.shape, dtype=np.int32)
-        add_block(xs, losses, alive, self.count, self.mean, self.m2, self.loss, self.diverged, buckets)
+        buckets = np.empty(losses.shape, dtype=np.int32)
+        add_block(xs, losses, self.count, self.mean, self.m2, self.loss, self.diverged, buckets)
         self.sketch.add(buckets)
 
     def merged(self, other: Moments) -> Moments:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Mapping
+from functools import cache
 from types import ModuleType
 
 import numpy as np
@@ -22,8 +23,13 @@ CHECKED_IN = ("gaussian", "student-t")
 
 def names() -> list[str]:
     """Names of all optimizers with kernels."""
+    return list(_names())
+
+
+@cache
+def _names() -> tuple[str, ...]:
     folder = importlib.import_module("adasde.kernels.cpu")
-    return sorted(info.name for info in pkgutil.iter_modules(folder.__path__))
+    return tuple(sorted(info.name for info in pkgutil.iter_modules(folder.__path__)))
 
 
 def kernels(optimizer: str, law: str = "gaussian") -> ModuleType:

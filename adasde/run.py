@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,16 +15,15 @@ from adasde import cache, optimizers
 from adasde.arithmetic import DEFAULT_ARITHMETIC, Arithmetic
 from adasde.covariance import layer_factors
 from adasde.domain import checked, counted, whole
-from adasde.ensemble import Array, Ensemble, Moments
+from adasde.ensemble import FULL_COVARIANCE_UP_TO, Array, Ensemble, Moments
 from adasde.errors import InvalidParameter, NoModel, UnknownName
+from adasde.flat import flat_moments, flat_of
 from adasde.losses import parse_loss
 from adasde.losses.base import Loss
 from adasde.noise import Noise, parse_noise
 
 DEFAULT_START = 10
 """Optimizer steps before a model that is singular at the optimizer's own initial state takes over."""
-FULL_COVARIANCE_UP_TO = 64
-"""Dimension up to which the full covariance of x is kept, rather than its diagonal."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,7 @@ class Run:
     def __getstate__(self) -> dict[str, Any]:
         """The compiled steps by name, with the text of their module where it is not checked in; all numbers as they
         are, so that no other machine works them out again in other roundings."""
-        facts = {name: value for name, value in vars(self).items() if name not in ("algorithm", "model", "along")}
+        facts = {name: value for name, value in vars(self).items() if name not in ("algorithm", "model", "along", "flat")}
         names = self.algorithm.py_func.__name__, self.model.py_func.__name__
         return facts | {"steps_of": (*cache.portable(self.algorithm.py_func.__module__), *names)}
 
@@ -67,6 +67,11 @@ class Run:
         compiled = {"model": step.compiled, "along": step.compiled_along}
         for name, value in (state | compiled | {"algorithm": getattr(module, algorithm).compiled}).items():
             object.__setattr__(self, name, value)
+
+    @cached_property
+    def flat(self) -> Any:
+        """Its flat kernel, see `flat.flat_of`."""
+        return flat_of(self)
 
     @property
     def lanes(self) -> int:
@@ -109,12 +114,19 @@ class Run:
 
     def block(self, path: int, lanes: int) -> tuple[Array, Array]:
         """x (T, d, lanes) and f(x) (T, lanes) at the saved times, for ``lanes`` paths from ``path`` on."""
+        return self.started(path, lanes, self.saves, self.steps)[1:]
+
+    def started(self, path: int, lanes: int, saves: NDArray[np.int64], steps: int) -> tuple[Array, Array, Array]:
+        """State (n, d, lanes) after ``steps`` steps, x (T, d, lanes) and f(x) (T, lanes) after those in ``saves``, for
+        ``lanes`` paths from ``path`` on."""
         from adasde.kernels import driver
 
         d = self.initial.shape[1]
         state = np.repeat(self.initial[:, :, None], lanes, axis=2)
         s = np.repeat(self.noise.scales(d)[:, None], lanes, axis=1)
-        xs, losses = np.empty((len(self.saves), d, lanes)), np.empty((len(self.saves), lanes))
+        xs, losses = np.empty((len(saves), d, lanes)), np.empty((len(saves), lanes))
+        if steps == 0:
+            return state, xs, losses
         from_data = self.noise.scale is None
         functions = (
             self.algorithm,
@@ -134,15 +146,15 @@ class Run:
             1 / math.sqrt(self.noise.batch) if from_data else 0.0,
             state,
             s,
-            self.saves,
+            saves,
             xs,
             losses,
             path,
-            self.plan,
+            (self.plan[0], steps, *self.plan[2:]),
             self.noise.law_data,
             *self.correlated,
         )
-        return xs, losses
+        return state, xs, losses
 
     @property
     def plan(self) -> tuple[int, ...]:
@@ -175,6 +187,8 @@ class Run:
 
     def moments(self, number: int) -> Moments:
         """Runs leaf ``number`` and returns its moments, with those of its paths that are kept."""
+        if self.flat is not None and number * self.leaf >= self.kept:
+            return flat_moments(self.flat, self, number)
         d = self.initial.shape[1]
         result = Moments.empty(len(self.saves), d, d <= FULL_COVARIANCE_UP_TO)
         samples: list[tuple[int, Array]] = []

@@ -106,7 +106,7 @@ def _second_derivatives(hessian_vector, scale, x, s, curvature, drift, data, sca
 
 
 @njit(int64(int64), cache=True, error_model="numpy")
-def _steps_per_chunk(d):
+def steps_per_chunk(d):
     """Steps whose draws are made together: whole generator blocks of four numbers, about `_NOISE_ROWS` rows."""
     whole = 4 // math.gcd(d, 4)
     return whole * max(1, _NOISE_ROWS // (whole * d))
@@ -177,7 +177,7 @@ def run_block(
     """
     start, steps, substeps, noises, order = plan[:5]
     _, d, lanes = state.shape
-    per_chunk = _steps_per_chunk(d)
+    per_chunk = steps_per_chunk(d)
     noise_algorithm = np.empty((per_chunk, d, lanes))
     noise_model = np.empty((per_chunk * noises, d, lanes))
     fine = np.empty((substeps * noises, d, lanes))

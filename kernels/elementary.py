@@ -1,10 +1,10 @@
 """Elementary functions of float64 that vectorise over lanes and give the same bytes on every CPU.
 
 The C library's functions stop vectorisation and differ in the last bit between machines. These are made of
-+ - * / sqrt, integer operations and selections alone. `tests/kernels/fit_erf.py` made the tables.
++ - * / sqrt, fused multiply-adds, integer operations and selections alone. `tests/kernels/fit_erf.py` made the tables.
 """
 
-# helpers a662b10f6eba: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 3b71cc86cbc5: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
@@ -58,6 +58,24 @@ def float_of(typing_context: Any, i: Any) -> Any:
     return result(i), lambda context, builder, signature, arguments: builder.bitcast(arguments[0], width)
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def fma(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
+    """a b + c rounded once, for three floats of one type. Every CPU gives the same bits: the C library calculates
+    them, slowly, where there is no instruction."""
+    if a not in (float32, float64) or b != a or c != a:
+        return None
+    return a(a, a, a), lambda context, builder, signature, arguments: builder.fma(*arguments)
+
+
+@inlined()
+def horner(u: Real, c: tuple[Real, ...]) -> Real:
+    """sum_k c[k] u^k by Horner's rule with fused operations."""
+    y = c[len(c) - 1]
+    for k in range(len(c) - 2, -1, -1):
+        y = fma(y, u, c[k])
+    return y
+
+
 @inlined()
 def polynomial(u: Real, c: tuple[Real, ...]) -> Real:
     """sum_k c[k] u^k for a tuple c of two or more numbers: even and odd powers, each by Horner's rule in u^2.
@@ -68,10 +86,10 @@ def polynomial(u: Real, c: tuple[Real, ...]) -> Real:
     n = len(c)
     high, low = c[n - 1], c[n - 2]
     for k in range(n - 3, -1, -2):
-        high = high * v + c[k]
+        high = fma(high, v, c[k])
     for k in range(n - 4, -1, -2):
-        low = low * v + c[k]
-    return high + u * low if n % 2 == 1 else low + u * high
+        low = fma(low, v, c[k])
+    return fma(u, low, high) if n % 2 == 1 else fma(u, high, low)
 
 
 @inlined()

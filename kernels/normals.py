@@ -8,30 +8,32 @@ Two layouts share the words of a stream, four of which make a block of Philox: `
 into two numbers, `fill_pairs` and `fill_student_t` give two words to every number. Draws of different layouts
 from the same stream are therefore dependent. Of two words w the first makes U and the second makes V:
     U, V = (w + 1/2)/2^32 mod 1,    r = sqrt(-2 ln U),    z = r cos(2 pi V) and r sin(2 pi V).
-U lies strictly between 0 and 1 and V is never a multiple of 1/4, so that no draw is 0 or infinite.
+U lies strictly between 0 and 1, so that no draw is infinite.
 """
 
-# helpers 11c0a48b74d8: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers e9cc2de136ba: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
 
 import numpy as np
-from numba import float32, float64, int64, types
+from numba import float32, float64, int32, int64, types
 
-from adasde.kernels.elementary import bits_of, expm1, float_of, log, polynomial
+from adasde.kernels.elementary import bits_of, expm1, float_of, fma, horner, log, polynomial
 from adasde.kernels.lanes import LANES
-from adasde.kernels.philox import compiled, inlined, path_words
+from adasde.kernels.philox import compiled, draw_block, inlined
+
+WORDS, FLOATS = types.Array(int32, 2, "C"), types.Array(float32, 2, "C")
 
 # fmt: off
 RADIUS32_P = tuple(np.float32(c) for c in (
     -3.999999998683218, -1.3333358029318283, -0.7995351965482436, -0.5977001065619956,
 ))
 SINE32_P = tuple(np.float32(c) for c in (
-    6.283185297337734, -41.34166828375179, 81.59331460162468, -75.43057086541386,
+    6.2831852803679915, -41.34168072265708, 81.60248511155297, -76.58139641774287, 39.76161705711537,
 ))
 COSINE32_P = tuple(np.float32(c) for c in (
-    0.9999999840880617, -19.73915688689343, 64.92171291298322, -83.60575208336506,
+    0.9999999534666681, -19.739171434701007, 64.93459062666895, -85.24033031982553, 56.24238044190572,
 ))
 SINE_P = (
     6.283185307179586, -41.341702240399755, 81.6052492760737, -76.70585975283137, 42.05869392563525,
@@ -40,14 +42,12 @@ SINE_P = (
 # fmt: on
 
 # Typed constants: a bare 2.0 would turn the float32 stage into float64.
-_ZERO, _HALF, _ONE, _TWO = np.float32(0.0), np.float32(0.5), np.float32(1.0), np.float32(2.0)
-_ULP, _ULP64 = np.float32(2.0**-32), 2.0**-32
+_ZERO, _ONE, _TWO = np.float32(0.0), np.float32(1.0), np.float32(2.0)
+_ULP, _HALF_ULP, _ULP64 = np.float32(2.0**-32), np.float32(2.0**-33), 2.0**-32
 _MINUS_2_LN2 = np.float32(-2.0 * math.log(2.0))
 _ROOT_HALF = np.int32(0x3F3504F3)
 _MANTISSA, _MANTISSA_BITS = np.int32(0x007FFFFF), np.int32(23)
-_ULP_OF_X = np.float32(2.0**-34)
-_EIGHTH_TURN = np.int32(1 << 29)
-_FIRST_BIT, _SECOND_BIT, _TWO_BITS, _THIRTY_BITS = np.int32(1), np.int32(2), np.int32(2), np.int32(30)
+_QUARTER_TURN, _FIRST_BIT, _SIGN = np.int32(1 << 30), np.int32(1), np.int32(-(2**31))
 
 
 @inlined()
@@ -56,7 +56,7 @@ def squared_radius32(word: np.int32) -> np.float32:
 
     U = 2^e m with m in [sqrt(1/2), sqrt 2); f = m - 1, s = f/(2 + f): -2 ln U = -4 atanh s - 2 e ln 2.
     """
-    x: np.float32 = (float32(word) + _HALF) * _ULP
+    x: np.float32 = fma(float32(word), _ULP, _HALF_ULP)
     u = x + _ONE if x < _ZERO else x
     shifted = np.int32(bits_of(u) - _ROOT_HALF)
     e = np.int32(shifted >> _MANTISSA_BITS)
@@ -64,25 +64,21 @@ def squared_radius32(word: np.int32) -> np.float32:
     # Next to U = 1, u has lost digits of U - 1; x = U - 1 still has them all.
     f = x if e == np.int32(0) else f
     s = f / (_TWO + f)
-    return s * polynomial(s * s, RADIUS32_P) + np.float32(e) * _MINUS_2_LN2
+    return fma(s, horner(s * s, RADIUS32_P), np.float32(e) * _MINUS_2_LN2)
 
 
 @inlined()
-def cosine_sine32(word: np.int32) -> tuple[np.float32, np.float32]:
-    """cos(2 pi V), sin(2 pi V) in float32, relative error below 3e-7.
+def radius_cosine_sine32(word: np.int32, turn: np.int32) -> tuple[np.float32, np.float32, np.float32]:
+    """+-sqrt(-2 ln U), and cosine and sine of 2 pi V with that sign, in float32, the latter off by less than 3e-7.
 
-    V = q/4 + x with a quarter q and |x| < 1/8, both read off the word exactly: cosine and sine of 2 pi x change
-    places if q is odd, the cosine is negative for q = 1, 2 and the sine for q = 2, 3.
+    V = h/2 + x with half turns h and |x| <= 1/4: a half turn changes both signs, so that the radius takes it.
     """
-    x: np.float32 = float32(np.int32(np.int32(word << _TWO_BITS) | _SECOND_BIT)) * _ULP_OF_X
-    q = np.int32(np.int32(word + _EIGHTH_TURN) >> _THIRTY_BITS)
-    sine, cosine = x * polynomial(x * x, SINE32_P), polynomial(x * x, COSINE32_P)
-    swap = np.int32(q & _FIRST_BIT) != np.int32(0)
-    along, across = (sine, cosine) if swap else (cosine, sine)
-    along_sign = np.int32(np.int32(np.int32(q + _FIRST_BIT) & _SECOND_BIT) << _THIRTY_BITS)
-    across_sign = np.int32(np.int32(q & _SECOND_BIT) << _THIRTY_BITS)
+    x: np.float32 = float32(np.int32(np.int32(turn << _FIRST_BIT) | _FIRST_BIT)) * _HALF_ULP
+    u = x * x
+    half_turn = np.int32(np.int32(turn + _QUARTER_TURN) & _SIGN)
+    r = math.sqrt(squared_radius32(word))
     # A flipped bit instead of a product with +-1 or a choice: one operation.
-    return float_of(np.int32(bits_of(along) ^ along_sign)), float_of(np.int32(bits_of(across) ^ across_sign))
+    return float_of(np.int32(bits_of(r) ^ half_turn)), horner(u, COSINE32_P), x * horner(u, SINE32_P)
 
 
 @inlined()
@@ -100,26 +96,30 @@ def cosine(word: np.int32) -> float:
 
 
 @compiled()
-def draw_words(words: np.ndarray, first_path: int, block: int, stream: int, seed: int) -> None:
-    """words[k, j] = word k of the block for path first_path + j; words is int32 (4, L)."""
-    for j in range(words.shape[1]):
-        path = np.uint64(first_path + j)
-        w0, w1, w2, w3 = path_words(path, np.uint64(block), np.uint64(stream), np.uint64(seed))
-        words[0, j], words[1, j], words[2, j], words[3, j] = w0, w1, w2, w3
+def word_buffers(lanes: int) -> tuple[np.ndarray, np.ndarray]:
+    """What `philox.draw_block` works in for so many paths."""
+    pairs = (lanes + 1) // 2
+    return np.empty((4, pairs), np.int64), np.empty((4, 2, max(2, pairs)), np.uint64)
 
 
 @compiled()
-def box_muller(words: np.ndarray, normals: np.ndarray) -> None:
-    """Words (4, L) to float32 normals (4, L): words 0 and 1 give r cos, r sin in rows 0 and 1; 2 and 3 alike.
+def draw_words(words: np.ndarray, first_path: int, block: int, stream: int, seed: int) -> None:
+    """words[k, j] = word k of the block for path first_path + j; words is int32 (4, L)."""
+    pairs, shared = word_buffers(words.shape[1])
+    draw_block(pairs, shared, words.shape[1], first_path, block, stream, seed, True)
+    words[:] = pairs.view(np.int32)[:, : words.shape[1]]
 
-    Relative error below 6e-7, |z| <= 6.77. A store of float64 would halve the lanes that a vector holds, so
-    the normals stay float32 in this stage.
+
+@compiled(types.void(WORDS, int64, FLOATS, int64, int64))
+def box_muller(words: np.ndarray, k: int, z: np.ndarray, first: int, second: int) -> None:
+    """Words k and k + 1 of each lane to r cos and r sin in rows ``first`` and ``second`` of z (rows, L), float32.
+
+    Off by less than 5e-7 r, |z| <= 6.77. A store of float64 would halve the lanes that a vector holds, so the normals
+    stay float32 in this stage.
     """
-    for k in range(0, 4, 2):
-        for j in range(words.shape[1]):
-            r = math.sqrt(squared_radius32(words[k, j]))
-            cosine, sine = cosine_sine32(words[k + 1, j])
-            normals[k, j], normals[k + 1, j] = r * cosine, r * sine
+    for j in range(z.shape[1]):
+        r, cosine, sine = radius_cosine_sine32(words[k, j], words[k + 1, j])
+        z[first, j], z[second, j] = r * cosine, r * sine
 
 
 @compiled()
@@ -140,6 +140,27 @@ def bailey(t: np.ndarray, words: np.ndarray, turns: np.ndarray, nu: float) -> No
         t[j] *= cosine(turns[j])
 
 
+@inlined()
+def layer_row(r: int, d: int, layers: int, layer: int) -> int:
+    """Where row r of a layer lies among ``layers`` layers of d rows per step."""
+    return (r // d * layers + layer) * d + r % d
+
+
+@compiled(types.void(FLOATS, int64, int64, int64, int64, int64, int64, int64))
+def fill_layer32(
+    z: np.ndarray, d: int, layers: int, layer: int, first_path: int, first_q: int, stream: int, seed: int
+) -> None:
+    """`fill_layer` without the widening to float64."""
+    rows, lanes = z.shape[0] // layers, z.shape[1]
+    words, shared = word_buffers(lanes)
+    single = words.view(np.int32)
+    for row in range(0, rows, 4):
+        draw_block(words, shared, lanes, first_path, (first_q + row) >> 2, stream, seed, row == 0)
+        for k in range(0, 4, 2):
+            first, second = layer_row(row + k, d, layers, layer), layer_row(row + k + 1, d, layers, layer)
+            box_muller(single, k, z, first, second)
+
+
 @compiled(types.void(LANES, int64, int64, int64, int64, int64, int64, int64))
 def fill_layer(
     z: np.ndarray, d: int, layers: int, layer: int, first_path: int, first_q: int, stream: int, seed: int
@@ -150,12 +171,15 @@ def fill_layer(
     block of Philox gives.
     """
     rows, lanes = z.shape[0] // layers, z.shape[1]
-    words, normals = np.empty((4, lanes), np.int32), np.empty((4, lanes), np.float32)
+    words, shared = word_buffers(lanes)
+    single = words.view(np.int32)
+    normals = np.empty((4, lanes), np.float32)
     for row in range(0, rows, 4):
-        draw_words(words, first_path, (first_q + row) >> 2, stream, seed)
-        box_muller(words, normals)
+        draw_block(words, shared, lanes, first_path, (first_q + row) >> 2, stream, seed, row == 0)
+        box_muller(single, 0, normals, 0, 1)
+        box_muller(single, 2, normals, 2, 3)
         for k in range(4):
-            target = ((row + k) // d * layers + layer) * d + (row + k) % d
+            target = layer_row(row + k, d, layers, layer)
             for j in range(lanes):
                 z[target, j] = normals[k, j]
 
@@ -170,14 +194,15 @@ def fill_normals(z: np.ndarray, first_path: int, first_q: int, stream: int, seed
 def fill_pairs(z1: np.ndarray, z2: np.ndarray, first_path: int, first_q: int, stream: int, seed: int) -> None:
     """z1, z2 (rows, L): two independent standard normals, r cos and r sin; rows and first_q are even."""
     rows, lanes = z1.shape
-    words, normals = np.empty((4, lanes), np.int32), np.empty((4, lanes), np.float32)
+    words, shared = word_buffers(lanes)
+    single = words.view(np.int32)
+    normals = np.empty((2, lanes), np.float32)
     for row in range(0, rows, 2):
-        draw_words(words, first_path, (first_q + row) >> 1, stream, seed)
-        box_muller(words, normals)
+        draw_block(words, shared, lanes, first_path, (first_q + row) >> 1, stream, seed, row == 0)
         for k in range(2):
+            box_muller(single, 2 * k, normals, 0, 1)
             for j in range(lanes):
-                z1[row + k, j] = normals[2 * k, j]
-                z2[row + k, j] = normals[2 * k + 1, j]
+                z1[row + k, j], z2[row + k, j] = normals[0, j], normals[1, j]
 
 
 @compiled()
@@ -187,8 +212,9 @@ def fill_student_t(z: np.ndarray, first_path: int, first_q: int, stream: int, se
     A variate has the sign of the pair's z1 and, for the same V, grows with the pair's r.
     """
     rows, lanes = z.shape
-    words = np.empty((4, lanes), np.int32)
+    words, shared = word_buffers(lanes)
+    single = words.view(np.int32)
     for row in range(0, rows, 2):
-        draw_words(words, first_path, (first_q + row) >> 1, stream, seed)
+        draw_block(words, shared, lanes, first_path, (first_q + row) >> 1, stream, seed, row == 0)
         for k in range(2):
-            bailey(z[row + k], words[2 * k], words[2 * k + 1], nu)
+            bailey(z[row + k], single[2 * k], single[2 * k + 1], nu)

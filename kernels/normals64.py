@@ -1,13 +1,13 @@
 """Standard noise in full double precision, for studies of tails: the functions of `normals` with longer U and V.
 
-A number takes two words of a Philox block for U and two for V, of which 52 bits each are used, so that |z| reaches
+A number takes two words of a Philox block for U and two for V, of which 52 and 54 bits are used, so that |z| reaches
 8.57 instead of 6.77 and no draw is rounded to float32. The numbers are others than those of `normals`:
-    (w, w') -> U = (2 m + 1)/2^53 with m the upper 52 bits of w + 2^32 w',  V alike,
+    b = 2^32 w + w':    U = (2 m + 1)/2^53,  m the upper 52 bits of b;    V = (2 m + 1)/2^55,  m the upper 54 bits,
     r = sqrt(-2 ln U),    z = r cos(2 pi V) and r sin(2 pi V).
 Block b gives the numbers 2 b and 2 b + 1 of `fill_layer64`, and number b of both pairs and Student-t variates.
 """
 
-# helpers 1f3325ba6efb: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 414022884816: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
@@ -15,10 +15,10 @@ import math
 import numpy as np
 from numba import float64, int64, types
 
-from adasde.kernels.elementary import bits_of, expm1, float_of, log, polynomial
+from adasde.kernels.elementary import LOG_P, bits_of, expm1, float_of, fma, horner, log
 from adasde.kernels.lanes import LANES
-from adasde.kernels.normals import draw_words
-from adasde.kernels.philox import compiled, inlined
+from adasde.kernels.normals import layer_row
+from adasde.kernels.philox import BITS, compiled, draw_block, inlined
 
 # fmt: off
 SINE64_P = (
@@ -31,58 +31,70 @@ COSINE64_P = (
 )
 # fmt: on
 
-_LOW_WORD = np.int64(0xFFFFFFFF)
-_ONE_BITS = np.int64(0x3FF0000000000000)
-_HALF_ULP = 2.0**-53
-_ROUND = 1.5 * 2.0**52
+_ONE_BITS, _ONE_AND_A_HALF = np.int64(0x3FF0000000000000), np.int64(0x3FF8000000000000)
+_MANTISSA, _ROOT_HALF = np.int64(0x000FFFFFFFFFFFFF), np.int64(0x3FE6A09E667F3BCD)
+_BITS_OF_2_52 = np.int64(0x4330000000000000)
+_EIGHTH_TURN, _QUARTER_TURN, _SIGN = np.int64(1 << 61), np.int64(1 << 62), np.int64(-(2**63))
+_HALF_ULP, _LN2 = 2.0**-53, math.log(2.0)
 
 
 @inlined()
-def uniform64(low: np.int32, high: np.int32) -> float:
-    """(2 m + 1)/2^53 in (0, 1), exact; m holds the upper 52 bits of the 64."""
-    bits = (np.int64(high) << 32) | (np.int64(low) & _LOW_WORD)
+def uniform64(bits: int) -> float:
+    """(2 m + 1)/2^53 in (0, 1), exact; m holds the upper 52 of the 64 bits."""
     # The bits become the mantissa of a number in [1, 2): AVX2 cannot convert 64-bit integers.
-    x: float = float_of(((bits >> 12) & np.int64(0x000FFFFFFFFFFFFF)) | _ONE_BITS)
+    x: float = float_of(((bits >> 12) & _MANTISSA) | _ONE_BITS)
     return (x - 1.0) + _HALF_ULP
 
 
 @inlined()
-def cosine_sine64(v: float) -> tuple[float, float]:
-    """cos(2 pi v), sin(2 pi v) for v in (0, 1), relative error below 1e-15.
+def squared_radius64(u: float) -> float:
+    """-2 ln u for u in (0, 1), relative error below 4e-16: `elementary.log` with fused operations."""
+    shifted = bits_of(float64(u)) - _ROOT_HALF
+    e: float = float_of((((shifted >> 52) & 0xFFF) ^ 0x800) | _BITS_OF_2_52) - (2.0**52 + 2048.0)
+    f: float = float_of((shifted & _MANTISSA) + _ROOT_HALF) - 1.0
+    s = f / (2.0 + f)
+    z = s * s
+    tail: float = fma(-z, horner(z, LOG_P), f)
+    return -2.0 * fma(e, _LN2, fma(-s, tail, f))
 
-    v = q/4 + x with |x| <= 1/8, exact; quarter q exchanges cosine and sine and sets their signs, as in float32.
+
+@inlined()
+def cosine_sine64(bits: int) -> tuple[float, float]:
+    """cos(2 pi V), sin(2 pi V), relative error below 1e-15.
+
+    V = q/4 + x with |x| <= 1/8, both read off the bits exactly; quarter q exchanges cosine and sine and sets their
+    signs.
     """
-    shifted = 4.0 * v + _ROUND
-    x = v - 0.25 * (shifted - _ROUND)
-    q = bits_of(float64(shifted))
+    x = 0.25 * ((float_of((((bits << 2) >> 12) & _MANTISSA) ^ _ONE_AND_A_HALF) - 1.5) + _HALF_ULP)
+    q = bits + _EIGHTH_TURN
     u = x * x
-    sine, cosine = x * polynomial(u, SINE64_P), polynomial(u, COSINE64_P)
-    odd = (q & 1) != 0
+    sine, cosine = x * horner(u, SINE64_P), horner(u, COSINE64_P)
+    odd = (q >> 62) & 1 != 0
     along, across = (sine, cosine) if odd else (cosine, sine)
-    along_sign, across_sign = ((q + 1) & 2) << 62, (q & 2) << 62
-    return float_of(bits_of(along) ^ along_sign), float_of(bits_of(across) ^ across_sign)
+    return float_of(bits_of(along) ^ ((q + _QUARTER_TURN) & _SIGN)), float_of(bits_of(across) ^ (q & _SIGN))
 
 
-@compiled()
-def box_muller64(words: np.ndarray, normals: np.ndarray) -> None:
-    """Words (4, L) to normals (2, L): r cos and r sin; relative error below 2e-15, |z| <= 8.58."""
-    for j in range(words.shape[1]):
-        r = math.sqrt(-2.0 * log(uniform64(words[0, j], words[1, j])))
-        cosine, sine = cosine_sine64(uniform64(words[2, j], words[3, j]))
-        normals[0, j], normals[1, j] = r * cosine, r * sine
+@compiled(types.void(BITS, LANES, int64, int64))
+def box_muller64(bits: np.ndarray, z: np.ndarray, first: int, second: int) -> None:
+    """Bits (2, L) of U and V to r cos and r sin in rows ``first`` and ``second`` of z (rows, L); relative error below
+    2e-15, |z| <= 8.58."""
+    for j in range(z.shape[1]):
+        r = math.sqrt(squared_radius64(uniform64(bits[0, j])))
+        cosine, sine = cosine_sine64(bits[1, j])
+        z[first, j], z[second, j] = r * cosine, r * sine
 
 
-@compiled()
-def bailey64(t: np.ndarray, words: np.ndarray, nu: float) -> None:
-    """Words (4, L) to t = sqrt(nu (U^(-2/nu) - 1)) cos(2 pi V), see `normals.bailey`."""
+@compiled(types.void(float64[::1], BITS, float64))
+def bailey64(t: np.ndarray, bits: np.ndarray, nu: float) -> None:
+    """Bits (2, L) to t = sqrt(nu (U^(-2/nu) - 1)) cos(2 pi V), see `normals.bailey`."""
     exponent = -1.0 / nu
     for j in range(t.size):
-        t[j] = exponent * log(uniform64(words[0, j], words[1, j]))
+        t[j] = exponent * log(uniform64(bits[0, j]))
     for j in range(t.size):
         e = expm1(t[j])
         t[j] = math.sqrt(nu * e * (e + 2.0))
     for j in range(t.size):
-        t[j] *= cosine_sine64(uniform64(words[2, j], words[3, j]))[0]
+        t[j] *= cosine_sine64(bits[1, j])[0]
 
 
 @compiled(types.void(LANES, int64, int64, int64, int64, int64, int64, int64))
@@ -91,24 +103,21 @@ def fill_layer64(
 ) -> None:
     """`normals.fill_layer` in double precision; steps * d and first_q are even."""
     rows, lanes = z.shape[0] // layers, z.shape[1]
-    words, normals = np.empty((4, lanes), np.int32), np.empty((2, lanes))
+    bits, shared = np.empty((2, lanes), np.int64), np.empty((4, 1, max(2, lanes)), np.uint64)
     for row in range(0, rows, 2):
-        draw_words(words, first_path, (first_q + row) >> 1, stream, seed)
-        box_muller64(words, normals)
-        for k in range(2):
-            target = ((row + k) // d * layers + layer) * d + (row + k) % d
-            for j in range(lanes):
-                z[target, j] = normals[k, j]
+        draw_block(bits, shared, lanes, first_path, (first_q + row) >> 1, stream, seed, row == 0)
+        box_muller64(bits, z, layer_row(row, d, layers, layer), layer_row(row + 1, d, layers, layer))
 
 
 @compiled()
 def fill_pairs64(z1: np.ndarray, z2: np.ndarray, first_path: int, first_q: int, stream: int, seed: int) -> None:
     """z1, z2 (rows, L): two independent standard normals, r cos and r sin, of one block each."""
     rows, lanes = z1.shape
-    words, normals = np.empty((4, lanes), np.int32), np.empty((2, lanes))
+    bits, shared = np.empty((2, lanes), np.int64), np.empty((4, 1, max(2, lanes)), np.uint64)
+    normals = np.empty((2, lanes))
     for row in range(rows):
-        draw_words(words, first_path, first_q + row, stream, seed)
-        box_muller64(words, normals)
+        draw_block(bits, shared, lanes, first_path, first_q + row, stream, seed, row == 0)
+        box_muller64(bits, normals, 0, 1)
         for j in range(lanes):
             z1[row, j], z2[row, j] = normals[0, j], normals[1, j]
 
@@ -117,7 +126,7 @@ def fill_pairs64(z1: np.ndarray, z2: np.ndarray, first_path: int, first_q: int, 
 def fill_student_t64(z: np.ndarray, first_path: int, first_q: int, stream: int, seed: int, nu: float) -> None:
     """z (rows, L): Student-t variates from the U and V of `fill_pairs64`, nu > 0."""
     rows, lanes = z.shape
-    words = np.empty((4, lanes), np.int32)
+    bits, shared = np.empty((2, lanes), np.int64), np.empty((4, 1, max(2, lanes)), np.uint64)
     for row in range(rows):
-        draw_words(words, first_path, first_q + row, stream, seed)
-        bailey64(z[row], words, nu)
+        draw_block(bits, shared, lanes, first_path, first_q + row, stream, seed, row == 0)
+        bailey64(z[row], bits, nu)

@@ -1,6 +1,6 @@
 """Moments of a block of paths at the saved times, added to those of its leaf, and the buckets of its losses."""
 
-# helpers b0a271d6bbcb: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 07dec1bdebe1: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import numpy as np
@@ -12,32 +12,66 @@ from adasde.kernels.sketch import NOWHERE, bucket
 DIVERGED, DIVERGED_LOSS = 1e12, 1e75
 """A path with a coordinate, or a loss, beyond these counts as diverged from then on; squares of less are finite."""
 
+SUMS = 32
 
-@njit(float64(SCALARS, types.boolean[::1], int64), cache=True, nogil=True, error_model="numpy")
-def _mean(a, alive, count):
+
+@njit(float64(SCALARS, SCALARS, SCALARS), cache=True, nogil=True, error_model="numpy")
+def _sum_of_products(a, b, sums):
+    """sum_j a_j b_j in `SUMS` sums over j = l modulo `SUMS`, then these in pairs: the same order on every CPU, and loops
+    that vectorise."""
+    for l in range(SUMS):
+        sums[l] = 0.0
+    whole = a.size // SUMS * SUMS
+    for first in range(0, whole, SUMS):
+        for l in range(SUMS):
+            sums[l] += a[first + l] * b[first + l]
+    for l in range(a.size - whole):
+        sums[l] += a[whole + l] * b[whole + l]
+    for l in range(SUMS // 2):
+        sums[l] += sums[l + SUMS // 2]
     total = 0.0
-    for j in range(a.size):
-        if alive[j]:
-            total += a[j]
-    return total / count
-
-
-@njit(float64(SCALARS, SCALARS, float64, float64, types.boolean[::1]), cache=True, nogil=True, error_model="numpy")
-def _comoment(a, b, mean_a, mean_b, alive):
-    total = 0.0
-    for j in range(a.size):
-        if alive[j]:
-            total += (a[j] - mean_a) * (b[j] - mean_b)
+    for l in range(SUMS // 2):
+        total += sums[l]
     return total
 
 
+@njit(types.void(SCALARS, SCALARS, SCALARS), cache=True, nogil=True, error_model="numpy")
+def _kept(out, a, weight):
+    """a where the weight is 1, 0 where it is 0, whatever a is there."""
+    for j in range(a.size):
+        out[j] = a[j] if weight[j] > 0.0 else 0.0
+
+
+@njit(types.void(SCALARS, SCALARS, float64), cache=True, nogil=True, error_model="numpy")
+def _centre(a, weight, mean):
+    for j in range(a.size):
+        a[j] = (a[j] - mean) * weight[j]
+
+
+@njit(types.int64(LANES, SCALARS, SCALARS, int32[::1]), cache=True, nogil=True, error_model="numpy")
+def _count_alive(x, losses, alive, buckets):
+    """Sets alive (L,), 1 or 0, to 0 for lanes that have diverged, buckets to those of the others' losses; returns how
+    many are left."""
+    for j in range(losses.size):
+        alive[j] = alive[j] if abs(losses[j]) <= DIVERGED_LOSS else 0.0
+    for i in range(x.shape[0]):
+        for j in range(losses.size):
+            alive[j] = alive[j] if abs(x[i, j]) <= DIVERGED else 0.0
+    fresh = 0
+    for j in range(losses.size):
+        lives = alive[j] > 0.0
+        fresh += int64(lives)
+        buckets[j] = bucket(losses[j]) if lives else NOWHERE
+    return fresh
+
+
 @njit(
-    types.void(LANE_STACK, LANES, types.boolean[::1], int64[::1], LANES, LANE_STACK, LANES, int64[::1], int32[:, ::1]),
+    types.void(LANE_STACK, LANES, int64[::1], LANES, LANE_STACK, LANES, int64[::1], int32[:, ::1]),
     cache=True,
     nogil=True,
     error_model="numpy",
 )
-def add_block(xs, losses, alive, count, mean, m2, loss_moments, diverged, buckets):
+def add_block(xs, losses, count, mean, m2, loss_moments, diverged, buckets):
     """Merges one block into the leaf's moments (Chan): count (T,), mean (T, d), m2 (T, d, d or 1), loss (T, 2).
 
     m2's last axis has length d for the full matrix of centred second moments and 1 for its diagonal. Lanes that have
@@ -46,34 +80,26 @@ def add_block(xs, losses, alive, count, mean, m2, loss_moments, diverged, bucket
     """
     times, d, lanes = xs.shape
     full = m2.shape[2] == d
-    centre = np.empty(d)
-    delta = np.empty(d)
+    rows, alive, delta, sums = np.empty((d + 1, lanes)), np.ones(lanes), np.empty(d + 1), np.empty(SUMS)
     for k in range(times):
-        fresh = 0
-        for j in range(lanes):
-            if alive[j]:
-                alive[j] = abs(losses[k, j]) <= DIVERGED_LOSS
-                for i in range(d):
-                    alive[j] = alive[j] and abs(xs[k, i, j]) <= DIVERGED
-            fresh += alive[j]
-        for j in range(lanes):
-            buckets[k, j] = bucket(losses[k, j]) if alive[j] else NOWHERE
+        fresh = _count_alive(xs[k], losses[k], alive, buckets[k])
         diverged[k] += lanes - fresh
         if fresh == 0:
             continue
         total = count[k] + fresh
-        weight = count[k] * fresh / total
+        share = count[k] * fresh / total
+        for i in range(d + 1):
+            _kept(rows[i], xs[k, i] if i < d else losses[k], alive)
+            centre = _sum_of_products(rows[i], alive, sums) / fresh
+            _centre(rows[i], alive, centre)
+            delta[i] = centre - (mean[k, i] if i < d else loss_moments[k, 0])
         for i in range(d):
-            centre[i] = _mean(xs[k, i], alive, fresh)
-            delta[i] = centre[i] - mean[k, i]
-        for i in range(d):
-            for l in range(m2.shape[2]):
-                other = l if full else i
-                block = _comoment(xs[k, i], xs[k, other], centre[i], centre[other], alive)
-                m2[k, i, l] += block + delta[i] * delta[other] * weight
+            for other in range(i, d if full else i + 1):
+                block = _sum_of_products(rows[i], rows[other], sums) + delta[i] * delta[other] * share
+                m2[k, i, other if full else 0] += block
+                if other > i:
+                    m2[k, other, i] += block
             mean[k, i] += delta[i] * fresh / total
-        loss = _mean(losses[k], alive, fresh)
-        shift = loss - loss_moments[k, 0]
-        loss_moments[k, 1] += _comoment(losses[k], losses[k], loss, loss, alive) + shift * shift * weight
-        loss_moments[k, 0] += shift * fresh / total
+        loss_moments[k, 1] += _sum_of_products(rows[d], rows[d], sums) + delta[d] * delta[d] * share
+        loss_moments[k, 0] += delta[d] * fresh / total
         count[k] = total

@@ -28,6 +28,7 @@ class Loss:
     minimum         the least value of f, or a lower bound: what an excess loss is measured from; -inf where there
                     is none
     lanes           the least number of paths to a block; more than 8 where a gradient pays off on many only
+    family          the loops of `flat.FAMILIES` that gradient's operations fit into, if any
     """
 
     name: str
@@ -40,6 +41,7 @@ class Loss:
     noise_scale: Any = None
     minimum: float = 0.0
     lanes: int = 8
+    family: str | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Functions of this package by name, so that another process finds them in numba's cache; a user's own by

@@ -154,7 +154,8 @@ def Quadratic(H: ArrayLike) -> Loss:
     minimum = 0.0 if curvature.min() >= 0 else -np.inf
     blas = h.ndim == 2 and len(h) >= BLAS_FROM
     data, lanes = np.ascontiguousarray(h.ravel()), BLAS_LANES if blas else 8
-    return Loss(name, len(h), data, start, *_functions(h), minimum=minimum, lanes=lanes)
+    family = "diagonal" if h.ndim == 1 else "plane" if len(h) == 2 else None
+    return Loss(name, len(h), data, start, *_functions(h), minimum=minimum, lanes=lanes, family=family)
 
 
 def _functions(h: Array) -> tuple[Any, Any, Any]:

@@ -15,6 +15,8 @@ from adasde.derive.tails import centred, tail_form
 
 dt = sp.Symbol("dt", positive=True)
 TINY = sp.Symbol("TINY", positive=True)
+INVERSE_SCALE = sp.Symbol("inverse_s", positive=True)
+"""1/(TINY + s), a product by which takes the place of divisions: the one left is made once where s is one number."""
 Assignments = tuple[tuple[sp.Symbol, sp.Expr], ...]
 
 
@@ -154,12 +156,24 @@ def _finish(
     updates: list[sp.Expr],
     noises: int,
 ) -> LaneBody:
-    shared, reduced = _shared_terms([hoist(update) for update in updates])
+    shared, reduced = _shared_terms([_undivided(hoist(update)) for update in updates])
+    undivided = [(name, _undivided(value)) for name, value in per_lane]
+    wanted = {symbol for _, value in (*undivided, *shared) for symbol in value.free_symbols}.union(
+        *(update.free_symbols for update in reduced)
+    )
+    inverse = [(INVERSE_SCALE, 1 / (TINY + s))] if INVERSE_SCALE in wanted else []
     return LaneBody(
         per_step=(*per_step, *hoist.assignments),
-        per_lane=(*per_lane, *shared),
+        per_lane=(*inverse, *undivided, *shared),
         updates=tuple(zip(states, reduced, strict=True)),
         noises=noises,
+    )
+
+
+def _undivided(expression: sp.Expr) -> sp.Expr:
+    """Powers of 1/(TINY + s) by their name."""
+    return expression.replace(
+        lambda e: e.is_Pow and e.base == s + TINY and bool(e.exp.is_negative), lambda e: INVERSE_SCALE**-e.exp
     )
 
 
@@ -183,7 +197,7 @@ class _Hoist:
     """
 
     def __init__(self, lane_symbols: set[sp.Symbol]):
-        self.lane_symbols = lane_symbols | {TINY}
+        self.lane_symbols = lane_symbols | {TINY, INVERSE_SCALE}
         self._found: dict[sp.Expr, sp.Symbol] = {}
 
     @property

@@ -1,7 +1,7 @@
 """Rounded arithmetic, bit casts and choices that the device functions share.
 
 On a GPU a product and a sum that follow each other become one fused operation, which rounds once instead of twice.
-`mul` and `add` are never fused, so that what is built from them has the same bits as on the CPU. numba's simulator
+`mul` and `add` are never fused and `fma` always is, so that what is built from them has the same bits as on the CPU. numba's simulator
 runs all of this as plain Python.
 """
 
@@ -26,6 +26,17 @@ if config.ENABLE_CUDASIM:
         """The sum a + b in float32, rounded to nearest."""
         return np.float32(a + b)
 
+    def fma(a: Any, b: Any, c: Any) -> Any:
+        """a b + c in float32, rounded once: the product is exact in float64, and of its sum with c the last bit is set
+        where that is not exact, which keeps the second rounding from going to the wrong side."""
+        product, c = np.float64(a) * np.float64(b), np.float64(c)
+        total = product + c
+        part = total - product
+        error = (product - (total - part)) + (c - part)
+        if error != 0 and int(total.view(np.int64)) & 1 == 0:
+            total = np.nextafter(total, np.inf if error > 0 else -np.inf)
+        return np.float32(total)
+
     def bits_of(x: Any) -> Any:
         """The bits of a float32 as int32."""
         return np.float32(x).view(np.int32)
@@ -49,7 +60,7 @@ if config.ENABLE_CUDASIM:
 else:
     from numba.cuda import libdevice
 
-    mul, add = libdevice.fmul_rn, libdevice.fadd_rn
+    mul, add, fma = libdevice.fmul_rn, libdevice.fadd_rn, libdevice.fmaf_rn
     bits_of, float_of, high_word = libdevice.float_as_int, libdevice.int_as_float, libdevice.umulhi
 
     @device

@@ -12,32 +12,24 @@ import math
 import numpy as np
 from numpy import float32, int32, uint32, uint64
 
-from adasde.kernels.cuda.device.arithmetic import add, bits_of, device, float_of, mul
+from adasde.kernels.cuda.device.arithmetic import add, bits_of, device, float_of, fma, mul
 from adasde.kernels.cuda.device.philox import path_words
 from adasde.kernels.normals import COSINE32_P, RADIUS32_P, SINE32_P
 
-_R0, _R1, _R2, _R3 = RADIUS32_P
-_S0, _S1, _S2, _S3 = SINE32_P
-_C0, _C1, _C2, _C3 = COSINE32_P
-_ZERO, _HALF, _ONE, _TWO = float32(0.0), float32(0.5), float32(1.0), float32(2.0)
+_ZERO, _ONE, _TWO = float32(0.0), float32(1.0), float32(2.0)
 _MINUS_ONE, _MINUS_2_LN2 = float32(-1.0), float32(-2.0 * math.log(2.0))
-_ULP, _ULP_OF_X = float32(2.0**-32), float32(2.0**-34)
+_ULP, _HALF_ULP = float32(2.0**-32), float32(2.0**-33)
 _ROOT_HALF, _MANTISSA, _MANTISSA_BITS = np.int64(0x3F3504F3), np.int64(0x007FFFFF), np.int64(23)
-_WORD, _EIGHTH_TURN, _TWO_BITS, _THIRTY = uint64(0xFFFFFFFF), uint64(1 << 29), uint64(2), uint64(30)
-_FIRST_BIT, _SECOND_BIT = uint32(1), uint32(2)
-
-
-@device
-def cubic(u, c0, c1, c2, c3):
-    """c0 + c1 u + c2 u^2 + c3 u^3 as (c2 v + c0) + u (c3 v + c1) with v = u^2, without fused operations."""
-    v = mul(u, u)
-    return add(add(mul(c2, v), c0), mul(u, add(mul(c3, v), c1)))
+_WORD, _QUARTER_TURN, _FIRST_BIT, _SIGN = uint64(0xFFFFFFFF), uint64(1 << 30), uint64(1), uint64(1 << 31)
+_R0, _R1, _R2, _R3 = RADIUS32_P
+_S0, _S1, _S2, _S3, _S4 = SINE32_P
+_C0, _C1, _C2, _C3, _C4 = COSINE32_P
 
 
 @device
 def squared_radius(word):
     """-2 ln U in float32, U = (word + 1/2)/2^32 mod 1 of a signed word; see `normals.squared_radius32`."""
-    x = mul(add(float32(int32(word)), _HALF), _ULP)
+    x = fma(float32(int32(word)), _ULP, _HALF_ULP)
     u = add(x, _ONE) if x < _ZERO else x
     shifted = np.int64(bits_of(u)) - _ROOT_HALF
     e = int32(shifted >> _MANTISSA_BITS)
@@ -45,22 +37,20 @@ def squared_radius(word):
     # Next to U = 1, u has lost digits of U - 1; x = U - 1 still has them all.
     f = x if e == 0 else f
     s = float32(f / add(_TWO, f))
-    return add(mul(s, cubic(mul(s, s), _R0, _R1, _R2, _R3)), mul(float32(e), _MINUS_2_LN2))
+    z = mul(s, s)
+    return fma(s, fma(fma(fma(_R3, z, _R2), z, _R1), z, _R0), mul(float32(e), _MINUS_2_LN2))
 
 
 @device
 def cosine_sine(word):
-    """cos(2 pi V), sin(2 pi V) in float32, V = (word + 1/2)/2^32; see `normals.cosine_sine32`."""
+    """cos(2 pi V), sin(2 pi V) in float32, V = (word + 1/2)/2^32; see `normals.radius_cosine_sine32`."""
     w = uint64(word)
-    x = mul(float32(int32(uint32(((w << _TWO_BITS) & _WORD) | _TWO_BITS))), _ULP_OF_X)
-    q = uint32(((w + _EIGHTH_TURN) & _WORD) >> _THIRTY)
+    x = mul(float32(int32(uint32(((w << _FIRST_BIT) & _WORD) | _FIRST_BIT))), _HALF_ULP)
     u = mul(x, x)
-    sine, cosine = mul(x, cubic(u, _S0, _S1, _S2, _S3)), cubic(u, _C0, _C1, _C2, _C3)
-    odd = (q & _FIRST_BIT) != 0
-    along, across = (sine, cosine) if odd else (cosine, sine)
-    along = -along if ((q + _FIRST_BIT) & _SECOND_BIT) != 0 else along
-    across = -across if (q & _SECOND_BIT) != 0 else across
-    return along, across
+    cosine = fma(fma(fma(fma(_C4, u, _C3), u, _C2), u, _C1), u, _C0)
+    sine = mul(x, fma(fma(fma(fma(_S4, u, _S3), u, _S2), u, _S1), u, _S0))
+    half_turn = ((w + _QUARTER_TURN) & _SIGN) != 0
+    return (-cosine, -sine) if half_turn else (cosine, sine)
 
 
 @device
