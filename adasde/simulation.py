@@ -18,7 +18,8 @@ from adasde.errors import InvalidParameter, UnknownName
 from adasde.execution import Leaves, WorkersLost, advance, leaves_of, timed
 from adasde.losses.base import Loss
 from adasde.noise import Noise
-from adasde.run import Run, plan
+from adasde.plan import plan
+from adasde.run import Run
 
 Leaf = TypeVar("Leaf")
 Progress = Callable[[int, int], None]

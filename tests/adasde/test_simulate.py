@@ -26,7 +26,8 @@ from adasde.losses.quadratic import Quadratic
 from adasde.losses.saddle import EmbeddedSaddle
 from adasde.noise import gaussian, student_t
 from adasde.optimizers import kernels, parameter_array
-from adasde.run import Run, plan
+from adasde.plan import plan
+from adasde.run import Run
 from adasde.simulation import simulate
 
 Array = NDArray[np.float64]

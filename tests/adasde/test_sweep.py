@@ -104,6 +104,26 @@ def test_a_point_reads_without_adasde(small: Path) -> None:
         assert {member.date_time for member in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
 
+def test_points_are_computed_as_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Noise precision, increments and contraction, for all points or as axes: the bytes of `simulate`, under digests of
+    their own, which a second run finds again."""
+    run = COMMON | {"increments": "rademacher"}
+    axes = [{"fast": [False, True]}, {"increments": "gaussian", "noise_precision": ["mix", "double"]}]
+    spelled = {"run": run, "grid": [{"optimizer": "signsgd", **axis} for axis in axes]}
+    result = sweep(spelled, tmp_path)
+    asked = [{"noise_precision": "mix", "increments": "rademacher", "fast": fast} for fast in (False, True)]
+    asked += [{"noise_precision": p, "increments": "gaussian", "fast": False} for p in ("mix", "double")]
+    for number, (options, point) in enumerate(zip(asked, result.points, strict=True), 1):
+        ensemble, stored = simulate("signsgd", **COMMON | options), result.ensemble(number)
+        assert {name: point.parameters[name] for name in options} == options
+        for name in Moments.ARRAYS:
+            assert getattr(stored.moments, name).tobytes() == getattr(ensemble.moments, name).tobytes(), options
+    assert len({point.digest for point in result.points}) == 4
+    assert len({point.loss_mean for point in result.points[1:]}) == 3
+    leaves = counted_leaves(monkeypatch)
+    assert sweep(spelled, tmp_path).kept == 4 and not leaves
+
+
 @pytest.mark.parametrize("threads", [2, 3])
 def test_threads_give_the_same_files(small: Path, threads: int, tmp_path: Path) -> None:
     sweep(SMALL, tmp_path, threads=threads)
@@ -372,6 +392,9 @@ def test_worker_processes_live_as_long_as_their_parent(tmp_path: Path) -> None:
         ({"optimizer": "sgd", "x0": [1.0, -1.0]}, r"x0: number of entries = 1 is outside \{2\}"),
         ({"optimizer": "adam", "init": {"v": -1.0}}, r"init: v = -1.0 is outside \[0, inf\)"),
         ({"optimizer": "sgd", "seed": [1.5]}, "seed = 1.5 is outside"),
+        ({"optimizer": "sgd", "noise_precision": ["doubel"]}, r"noise_precision = 'doubel' .* did you mean 'double'\?"),
+        ({"optimizer": "sgd", "increments": [True]}, "increments = True is outside the texts"),
+        ({"optimizer": "sgd", "fast": ["no"]}, r"fast = 'no' is outside \{true, false\}: say whether"),
         ({"optimizer": "sgd", "noise": 0.5}, "noise = 0.5 is outside the texts"),
         ({"optimizer": "adam", "noise": ["student-t:3:1"]}, "adam, model sde: student-t nu = 3 is outside"),
         ({"optimizer": "sgd", "seed": []}, r"grid: seed = \[\] is outside"),

@@ -27,7 +27,8 @@ from adasde.kernels.lanes import field_kernel, value_kernel
 from adasde.losses.base import Loss
 from adasde.noise import Noise
 from adasde.optimizers import CHECKED_IN, models, names
-from adasde.run import Run, plan
+from adasde.plan import plan
+from adasde.run import Run
 from adasde.simulation import simulate
 
 ROUNDING = {"float64": 1e-13, "float32": 2e-6}
