@@ -42,6 +42,17 @@ def bucket(f: float) -> Any:
     return int32(-size if f < 0.0 else size)
 
 
+@compiled(int32[:, ::1](float64[:, ::1]))
+def buckets_of(losses: np.ndarray) -> np.ndarray:
+    """The buckets of losses (T, L); `NOWHERE` for NaN, by which a path is marked that has diverged."""
+    buckets = np.empty(losses.shape, np.int32)
+    for k in range(losses.shape[0]):
+        for j in range(losses.shape[1]):
+            f = losses[k, j]
+            buckets[k, j] = bucket(f) if f == f else NOWHERE
+    return buckets
+
+
 @inlined()
 def _range(row: np.ndarray, low: int, high: int) -> Any:
     """Smallest and largest number of a row that lie in [low, high]; (high + 1, low - 1) where none does."""

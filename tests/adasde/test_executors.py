@@ -105,7 +105,8 @@ def prepared(**options: Any) -> Run:
         "model": "sde",
     } | options
     arguments = (given["loss"], given["noise"], 20, 3 * LEAF, given["seed"], 1, None, given["save"], None, None)
-    arithmetic = Arithmetic(given.get("precision", "mix"), given.get("increments", "gaussian"), given.get("fast", False))
+    computed = {"noise_precision": "mix", "increments": "gaussian", "fast": False}
+    arithmetic = Arithmetic(*(given.get(name, value) for name, value in computed.items()))
     return plan(given.get("optimizer", "sgd"), given["model"], *arguments, {"lr": given["lr"]}, arithmetic)
 
 
@@ -128,7 +129,7 @@ def test_a_run_pickles_with_its_numbers() -> None:
         {"save": 4},
         {"model": "algorithm"},
         {"optimizer": "signsgd"},
-        {"precision": "double"},
+        {"noise_precision": "double"},
         {"increments": "rademacher"},
         {"fast": True},
     ],
