@@ -11,7 +11,7 @@ from the same stream are therefore dependent. Of two words w the first makes U a
 U lies strictly between 0 and 1 and V is never a multiple of 1/4, so that no draw is 0 or infinite.
 """
 
-# helpers 11c0a48b74d8: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 3812a6510f40: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math

@@ -6,7 +6,7 @@ is a pair of arrays: keys in growing order, those of the saved time k being k * 
 counts. (Relative accuracy as in Masson, Rim and Lee, DDSketch, VLDB 2019.)
 """
 
-# helpers a2e5e425962b: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 1ac5e9e88966: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 from typing import Any

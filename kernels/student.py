@@ -1,6 +1,6 @@
 """Draws under Student-t noise, see `draws`."""
 
-# helpers 1f3325ba6efb: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 54e11909ff0f: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import numpy as np

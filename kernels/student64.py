@@ -1,6 +1,6 @@
 """Draws under Student-t noise in double precision, see `draws`."""
 
-# helpers f06bb063e0a3: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 13fa606f335c: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import numpy as np

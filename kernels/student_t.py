@@ -4,7 +4,7 @@ Made with this package's own functions, + - * / sqrt and exactly rounded sums, s
 on every CPU.
 """
 
-# helpers d2d1e74bded7: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers a8696ae69973: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math

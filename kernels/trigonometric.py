@@ -1,6 +1,6 @@
 """Sine, cosine and arc tangent of float64 over lanes; `tests/kernels/fit_erf.py` made the tables."""
 
-# helpers a2e5e425962b: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 1ac5e9e88966: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math

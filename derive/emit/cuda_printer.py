@@ -23,6 +23,9 @@ class HostPrinter(KernelPrinter):
     _print_atan = _print_cos = _print_erf = _print_erfc = _print_exp = _print_expm1 = _print_helper
     _print_log = _print_log1p = _print_sin = _print_tanh = _print_helper
 
+    def _print_gamma_ratio(self, expr: sp.Expr) -> str:
+        return KernelPrinter._print_helper(self, expr)
+
     def _print_Pow(self, expr: sp.Pow, rational: bool = False) -> str:
         return str(PythonCodePrinter._print_Pow(self, expr, rational=rational))
 

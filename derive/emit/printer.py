@@ -17,6 +17,7 @@ HELPERS = (
     "erfc",
     "exp",
     "expm1",
+    "gamma_ratio",
     "log",
     "log1p",
     "normal_tail",
@@ -25,6 +26,7 @@ HELPERS = (
     "sin",
     "student_t_sign",
     "tanh",
+    "whole_power",
 )
 """Functions that generated code takes from `adasde.kernels.special`: those of the C library do not vectorise."""
 
@@ -39,7 +41,7 @@ class KernelPrinter(PythonCodePrinter):
         return f"{type(expr).__name__}({', '.join(self._print(argument) for argument in expr.args)})"
 
     _print_atan = _print_cos = _print_erf = _print_erfc = _print_exp = _print_expm1 = _print_helper
-    _print_log = _print_log1p = _print_sign = _print_sin = _print_tanh = _print_helper
+    _print_gamma_ratio = _print_log = _print_log1p = _print_sign = _print_sin = _print_tanh = _print_helper
 
     def _print_tan(self, expr: sp.Expr) -> str:
         argument = self._print(expr.args[0])
@@ -60,9 +62,12 @@ class KernelPrinter(PythonCodePrinter):
 
     def _print_Pow(self, expr: sp.Pow, rational: bool = False) -> str:
         """x**(-n) as 1/x**n: numba turns a negative power into a loop, which does not vectorise. Powers of a root as
-        x**n*sqrt(x), and the helper's power where the exponent is neither whole nor half of a whole number."""
+        x**n*sqrt(x), and the helpers' powers where the exponent is a whole symbol, for large values of which numba
+        calls the C library, or neither whole nor half of a whole number."""
         if expr.exp.is_Integer and expr.exp < -1:
             return f"(1/{self._print(sp.Pow(expr.base, -expr.exp))})"
+        if expr.exp.is_Symbol and expr.exp.is_integer:
+            return f"whole_power({self._print(expr.base)}, {self._print(expr.exp)})"
         if expr.exp.is_integer or abs(expr.exp) == sp.S.Half:
             return str(super()._print_Pow(expr, rational=rational))
         if (2 * expr.exp).is_Integer:
