@@ -77,7 +77,9 @@ def stabilise(expression: sp.Expr) -> sp.Expr:
     expression = expression.replace(_difference, lambda e: _difference(e))
     expression = expression.replace(lambda e: _half_apart(e) is not None, _without_gamma)
     for rewrite in REWRITES:
-        expression = expression.replace(rewrite.pattern, rewrite.replacement)
+        # Matching a pattern everywhere costs seconds where what it is about does not occur.
+        if expression.has(*(type(part) for part in rewrite.pattern.atoms(sp.Function))):
+            expression = expression.replace(rewrite.pattern, rewrite.replacement)
     return expression
 
 
