@@ -7,6 +7,7 @@ from sympy.printing.precedence import PRECEDENCE
 from sympy.printing.pycode import PythonCodePrinter
 
 from adasde.derive.functions import empirical_sign, student_t_sign, zeta
+from adasde.derive.stability import expm1, log1p
 from adasde.derive.tails import normal_tail, side
 
 HELPERS = (
@@ -30,6 +31,17 @@ HELPERS = (
 )
 """Functions that generated code takes from `adasde.kernels.special`: those of the C library do not vectorise."""
 
+COMPOSED = {
+    sp.sinh: lambda u: (expm1(u) - expm1(-u)) / 2,
+    sp.cosh: lambda u: (sp.exp(u) + sp.exp(-u)) / 2,
+    sp.asin: lambda u: sp.atan(u / sp.sqrt((1 - u) * (1 + u))),
+    sp.acos: lambda u: sp.pi / 2 - sp.atan(u / sp.sqrt((1 - u) * (1 + u))),
+    sp.asinh: lambda u: sp.sign(u) * sp.log(sp.Abs(u) + sp.sqrt(1 + u**2)),
+    sp.acosh: lambda u: sp.log(u + sp.sqrt((u - 1) * (u + 1))),
+    sp.atanh: lambda u: (log1p(u) - log1p(-u)) / 2,
+}
+"""Functions that `adasde.kernels.special` lacks, in terms of those that it has."""
+
 
 class KernelPrinter(PythonCodePrinter):
     """Python with `math` for scalars and the vectorising functions of `adasde.kernels.special`."""
@@ -42,6 +54,11 @@ class KernelPrinter(PythonCodePrinter):
 
     _print_atan = _print_cos = _print_erf = _print_erfc = _print_exp = _print_expm1 = _print_helper
     _print_gamma_ratio = _print_log = _print_log1p = _print_sign = _print_sin = _print_tanh = _print_helper
+
+    def _print_composed(self, expr: sp.Expr) -> str:
+        return f"({self._print(COMPOSED[type(expr)](expr.args[0]))})"
+
+    _print_sinh = _print_cosh = _print_asin = _print_acos = _print_asinh = _print_acosh = _print_atanh = _print_composed
 
     def _print_tan(self, expr: sp.Expr) -> str:
         argument = self._print(expr.args[0])

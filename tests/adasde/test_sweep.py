@@ -234,18 +234,19 @@ def lines_in(out: Path) -> int:
 def test_a_sweep_that_is_stopped_goes_on(
     long: tuple[Path, Path], how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ctrl-C ends with exit code 130 and says how to go on; whether interrupted or killed, the points that had ended
-    are there, are not touched by the next run, and all files are the bytes of a run without a stop."""
+    """Ctrl-C ends with exit code 130 and says how to go on; whether interrupted or killed, all points that had ended by
+    then are there, are not touched by the next run, and all files are the bytes of a run without a stop."""
     file, out = long[0], tmp_path / "out"
     options = ("--processes", "2") if "processes" in how else ("--threads", "1")
     process = in_a_process(file, out, *options)
     while lines_in(out) < 2 and process.poll() is None:
         time.sleep(0.01)
+    ended = lines_in(out)
     process.send_signal(signal.Signals[how.split()[0]])
     _, told = process.communicate(timeout=60)
     assert process.returncode == (130 if how == "SIGINT" else -9), told
     before = {path: path.stat().st_mtime_ns for path in (out / "points").glob("*.npz")}
-    assert 2 <= len(before) < 6
+    assert 2 <= ended <= len(before) < 6
     if how == "SIGINT":
         assert re.search(rf"interrupted: {len(before)} points are in .*; the same command goes on", told)
         assert "Traceback" not in told
