@@ -59,6 +59,8 @@ class CudaPrinter(HostPrinter):
             return f"math.sqrt({self._print(expr.base)})"
         if expr.exp == sp.Rational(-1, 2):
             return f"(T(1)/math.sqrt({self._print(expr.base)}))"
+        if not (2 * expr.exp).is_integer:  # CUDA's own power in float64 is a function that is called, not one inlined
+            return f"math.exp({self._print(expr.exp * sp.log(expr.base))})"
         return str(PythonCodePrinter._print_Pow(self, expr, rational=rational))
 
     def _print_sign(self, expr: sp.Expr) -> str:
