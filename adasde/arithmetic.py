@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from adasde.errors import UnknownName
+from adasde.errors import InvalidParameter, UnknownName
 
 PRECISIONS = ("mix", "double")
 INCREMENTS = ("gaussian", "rademacher")
@@ -32,6 +32,8 @@ class Arithmetic:
         ):
             if value not in known:
                 raise UnknownName(name, value, known)
+        if not isinstance(self.fast, bool):
+            raise InvalidParameter("fast", repr(self.fast), "{true, false}", "say whether the last digits may differ")
 
     def compiled(self, function: Any) -> Any:
         """A compiled function in this arithmetic."""

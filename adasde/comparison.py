@@ -15,7 +15,8 @@ from adasde.domain import checked
 from adasde.ensemble import Ensemble, Moments
 from adasde.losses.base import Loss
 from adasde.noise import Noise
-from adasde.run import Run, plan
+from adasde.plan import plan
+from adasde.run import Run
 from adasde.simulation import Progress, report_paths, run_leaves, worker_threads
 
 MARGIN = 0.05
@@ -84,7 +85,8 @@ def compare(
     names = [name for name in optimizers.models(optimizer) if name != "algorithm"] if models is None else list(models)
 
     def planned(model: str, parts: int, first: int | None) -> Run:
-        return plan(optimizer, model, loss, noise, steps, paths, seed, parts, first, save, x0, init, hyperparameters)
+        run = plan(optimizer, model, loss, noise, steps, paths, seed, parts, first, save, x0, init, hyperparameters)
+        return run.compiled()
 
     reference = planned("algorithm", 1, None)
     runs = [planned(model, parts, start) for model in names for parts in substeps]

@@ -10,7 +10,7 @@ import importlib
 import importlib.util
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 
 from adasde import optimizers, rules
 from adasde.arithmetic import DEFAULT_ARITHMETIC
-from adasde.ensemble import Ensemble, Moments
+from adasde.ensemble import FULL_COVARIANCE_UP_TO, Array, Ensemble, Moments
 from adasde.errors import InvalidParameter, MissingData, NoModel
 from adasde.merging import MergeTree
-from adasde.run import FULL_COVARIANCE_UP_TO, Run
+from adasde.quantiles import Sketch
+from adasde.run import Run
 
 PRECISIONS = {"float32": np.float32, "float64": np.float64}
 REMEDY = "use --device cpu, which gives the same up to rounding"
@@ -31,7 +32,7 @@ THREADS = 128
 STEPS_PER_LAUNCH = 1 << 14
 """Optimizer steps of one kernel; between two of them an interrupt gets through."""
 BATCH_BYTES = 1 << 29
-"""Memory that the saved positions of a batch of paths may take."""
+"""Memory that the saved positions and losses of a batch of paths may take."""
 
 
 def simulate_on_gpu(run: Run, precision: str, progress: Callable[[int, int], None] | None = None) -> Ensemble:
@@ -100,9 +101,11 @@ class DeviceRun:
 
     def __post_init__(self) -> None:
         run = self.run
-        if run.arithmetic != DEFAULT_ARITHMETIC:
-            domain = "{noise_precision mix, increments gaussian, fast off}"
-            raise InvalidParameter("device cuda: arithmetic", run.arithmetic, domain, REMEDY)
+        for f in fields(run.arithmetic):
+            asked, only = getattr(run.arithmetic, f.name), getattr(DEFAULT_ARITHMETIC, f.name)
+            if asked != only:
+                remedy = "leave it out, or use --device cpu"
+                raise InvalidParameter(f"device cuda: {f.name}", asked, f"{{{only}}}", remedy)
         if run.kept:
             raise InvalidParameter("device cuda: keep_paths", run.kept, "{0}", "paths are kept with --device cpu")
         if self.dimension > FULL_COVARIANCE_UP_TO:
@@ -154,7 +157,8 @@ class DeviceRun:
 
     def batches(self) -> Iterator[range]:
         """Ranges of leaves whose saved positions fit the memory; how they are cut changes no bit of the result."""
-        path_bytes = np.dtype(self.precision).itemsize * self.dimension * (len(self.run.saves) + 8)
+        times = len(self.run.saves)
+        path_bytes = np.dtype(self.precision).itemsize * self.dimension * (times + 8) + 8 * times
         most = max(1, BATCH_BYTES // (path_bytes * self.run.leaf))
         for first in range(0, self.run.leaves, most):
             yield range(first, min(first + most, self.run.leaves))
@@ -214,11 +218,22 @@ class DeviceRun:
         from adasde.kernels.cuda.device.moments import THREADS as threads
         from adasde.kernels.cuda.device.moments import moments_kernel
 
-        times, d, _ = xs.shape
+        times, d, paths = xs.shape
         found = [Moments.empty(times, d, True) for _ in range(leaves)]
         arrays = {name: np.stack([getattr(moments, name) for moments in found]) for name in Moments.ARRAYS}
         on_device = {name: cuda.to_device(array) for name, array in arrays.items()}
         kernel = moments_kernel(self.family, d)
-        kernel[leaves, threads](xs, self.run.leaf, cuda.to_device(self.run.loss.data), *on_device.values())
+        losses = cuda.device_array((times, paths), np.float64)
+        kernel[leaves, threads](xs, self.run.leaf, cuda.to_device(self.run.loss.data), losses, *on_device.values())
         back = {name: array.copy_to_host() for name, array in on_device.items()}
-        return [Moments(**{name: back[name][i] for name in Moments.ARRAYS}) for i in range(leaves)]
+        sketches = self._sketches(losses.copy_to_host(), leaves)
+        return [Moments(**{name: back[name][i] for name in Moments.ARRAYS}, sketch=sketches[i]) for i in range(leaves)]
+
+    def _sketches(self, losses: Array, leaves: int) -> list[Sketch]:
+        """The histogram of each leaf, counted on the host from the losses (T, paths)."""
+        from adasde.kernels.sketch import buckets_of
+
+        leaf, found = self.run.leaf, [Sketch() for _ in range(leaves)]
+        for i, sketch in enumerate(found):
+            sketch.add(buckets_of(np.ascontiguousarray(losses[:, i * leaf : (i + 1) * leaf])))
+        return found

@@ -146,7 +146,7 @@ class RunLeaves:
 @lru_cache(maxsize=16)
 def _described(description: bytes) -> Run:
     run: Run = pickle.loads(description)
-    return run
+    return run.compiled()
 
 
 def timed(work: Callable[[int], Leaf]) -> Work:
@@ -162,7 +162,7 @@ def timed(work: Callable[[int], Leaf]) -> Work:
 def leaves_of(run: Run, executor: Executor | None, chunk: int | None = None) -> Leaves[Any]:
     """The leaves of a run, for threads (None, or a pool of them) or for workers that are other processes."""
     if executor is None or isinstance(executor, ThreadPoolExecutor):
-        return Leaves(timed(run.moments), run.leaves, Moments.merged, chunk)
+        return Leaves(timed(run.compiled().moments), run.leaves, Moments.merged, chunk)
     try:
         return Leaves(RunLeaves(code_digest(), pickle.dumps(run)), run.leaves, Moments.merged, chunk)
     except Exception as error:

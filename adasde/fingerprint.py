@@ -24,6 +24,7 @@ SOURCES = (
     "laws.py",
     "merging.py",
     "noise.py",
+    "plan.py",
     "quantiles.py",
     "run.py",
 )
@@ -44,11 +45,10 @@ def code_digest() -> str:
 def run_digest(run: Run) -> str:
     """Digest of a run: equal digests give results of equal bytes. Losses are told apart by name, data and minimum, so
     those that a command line can spell; the generated steps by the text of their module."""
-    module = sys.modules[run.algorithm.py_func.__module__]
+    module = sys.modules[run.own_step.body.__module__]
     digest = hashlib.sha256(code_digest().encode())
     digest.update(Path(str(module.__file__)).read_bytes())
-    compiled = ("algorithm", "model", "along")
-    for part in _bytes({f.name: getattr(run, f.name) for f in fields(run) if f.name not in compiled}):
+    for part in _bytes({f.name: getattr(run, f.name) for f in fields(run) if f.name not in run.STEPS}):
         digest.update(len(part).to_bytes(8, "little") + part)
     return digest.hexdigest()
 

@@ -58,8 +58,8 @@ _gradient = np.empty((2, state.shape[2]))
             LANE
 """,
 }
-"""The loops of a flat kernel by `Loss.family`; SHARED stands for what a step computes once, LANE for its loop body, LANE0
-and LANE1 for that with i = 0 and 1, so that LLVM sees that a row is loaded and stored at one address.
+"""The loops of a flat kernel by `Loss.family`; SHARED stands for what a step computes once, LANE for its loop body,
+LANE0 and LANE1 for that with i = 0 and 1, so that LLVM sees that a row is loaded and stored at one address.
 
 A step of more than `LIGHT` operations goes by coordinate: the constants of both would not fit into registers, and where
 they are spilled to a stack that no cache line is aligned with, a step takes half as long again."""
@@ -170,5 +170,7 @@ class _LaneInputs(ast.NodeTransformer):
         if name in ("gradient", "scale"):
             return ast.Name("_g" if name == "gradient" else "_s", node.ctx)
         if name == "noise" and isinstance(node.slice, ast.Tuple):
-            return ast.parse(f"np.float64(rows[_row + {ast.unparse(node.slice.elts[0])} * _d + i, j])", mode="eval").body
+            return ast.parse(
+                f"np.float64(rows[_row + {ast.unparse(node.slice.elts[0])} * _d + i, j])", mode="eval"
+            ).body
         return node

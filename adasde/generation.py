@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+import adasde.losses
 from adasde.derive.emit.cuda import cuda_module
 from adasde.derive.emit.module import COMMAND, kernel_module
 from adasde.derive.expansion import MODELS, derive
@@ -32,10 +33,13 @@ def cuda_folder() -> Path:
     return kernel_folder().parent / "cuda"
 
 
-def helper_stamps(folder: Path | None = None) -> list[tuple[Path, str]]:
-    """Every hand-written kernel file (of another folder) that inlines others, and the digest of those."""
-    folder = folder or kernel_folder().parent
-    inlining = {path: helpers_of(folder, path.name) for path in sorted(folder.glob("*.py"))}
+def helper_stamps(package: Path | None = None) -> list[tuple[Path, str]]:
+    """Every hand-written file with kernels (of another installed package) that inlines others, the losses' among them,
+    and the digest of those."""
+    folder = package / "kernels" if package else kernel_folder().parent
+    losses = package / "losses" if package else Path(next(iter(adasde.losses.__path__)))
+    paths = [*sorted(folder.glob("*.py")), *sorted(losses.glob("*.py"))]
+    inlining = {path: helpers_of(folder, str(path)) for path in paths}
     return [(path, helpers_digest(helpers)) for path, helpers in inlining.items() if helpers]
 
 

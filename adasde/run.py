@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from adasde import cache, optimizers
-from adasde.arithmetic import DEFAULT_ARITHMETIC, Arithmetic
-from adasde.covariance import layer_factors
-from adasde.domain import checked, counted, whole
+from adasde import cache
+from adasde.arithmetic import Arithmetic
 from adasde.ensemble import FULL_COVARIANCE_UP_TO, Array, Ensemble, Moments
-from adasde.errors import InvalidParameter, NoModel, UnknownName
 from adasde.flat import flat_moments, flat_of
-from adasde.losses import parse_loss
 from adasde.losses.base import Loss
-from adasde.noise import Noise, parse_noise
-
-DEFAULT_START = 10
-"""Optimizer steps before a model that is singular at the optimizer's own initial state takes over."""
+from adasde.noise import Noise
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +28,8 @@ class Run:
     noise: Noise
     values: dict[str, float]
     p: Array
-    algorithm: Any
-    model: Any
-    along: Any
+    own_step: Any
+    model_step: Any
     order: int
     noises: int
     correlated: tuple[NDArray[np.int64], Array]
@@ -53,25 +44,45 @@ class Run:
     arithmetic: Arithmetic
     kept: int = 0
 
+    STEPS: ClassVar[tuple[str, ...]] = ("own_step", "model_step")
+    """The generated steps (`kernels.lanes.StepKernel`) of the optimizer and of the model, of one module."""
+
     def __getstate__(self) -> dict[str, Any]:
-        """The compiled steps by name, with the text of their module where it is not checked in; all numbers as they
+        """The generated steps by name, with the text of their module where it is not checked in; all numbers as they
         are, so that no other machine works them out again in other roundings."""
-        facts = {name: value for name, value in vars(self).items() if name not in ("algorithm", "model", "along", "flat")}
-        names = self.algorithm.py_func.__name__, self.model.py_func.__name__
-        return facts | {"steps_of": (*cache.portable(self.algorithm.py_func.__module__), *names)}
+        facts = {name: value for name, value in vars(self).items() if name not in (*self.STEPS, "flat")}
+        names = [getattr(self, step).body.__name__ for step in self.STEPS]
+        return facts | {"steps_of": (*cache.portable(self.own_step.body.__module__), *names)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        *home, algorithm, model = state.pop("steps_of")
+        *home, own, model = state.pop("steps_of")
         module = cache.restored(*home)
-        step = getattr(module, model)
-        compiled = {"model": step.compiled, "along": step.compiled_along}
-        for name, value in (state | compiled | {"algorithm": getattr(module, algorithm).compiled}).items():
+        for name, value in (state | {"own_step": getattr(module, own), "model_step": getattr(module, model)}).items():
             object.__setattr__(self, name, value)
 
     @cached_property
     def flat(self) -> Any:
         """Its flat kernel, see `flat.flat_of`."""
         return flat_of(self)
+
+    @property
+    def algorithm(self) -> Any:
+        """The optimizer's own step, compiled when it is first asked for."""
+        return self.own_step.compiled
+
+    @property
+    def model(self) -> Any:
+        return self.model_step.compiled
+
+    @property
+    def along(self) -> Any:
+        """The leading position drift of a model of weak order two, compiled."""
+        return self.model_step.compiled_along
+
+    def compiled(self) -> Run:
+        """This run with its steps compiled, which is better done before threads ask for them all at once."""
+        _ = self.algorithm, self.model, self.along, self.flat
+        return self
 
     @property
     def lanes(self) -> int:
@@ -198,124 +209,3 @@ class Run:
             if path < self.kept:
                 samples.append((path, xs[:, :, : self.kept - path].copy()))
         return replace(result, samples=tuple(samples))
-
-
-def plan(
-    optimizer: str,
-    model: str,
-    loss: Loss | str,
-    noise: Noise | str,
-    steps: int,
-    paths: int,
-    seed: int,
-    substeps: int,
-    start: int | None,
-    save: int | Sequence[int],
-    x0: ArrayLike | None,
-    init: Mapping[str, float] | None,
-    hyperparameters: Mapping[str, float],
-    arithmetic: Arithmetic = DEFAULT_ARITHMETIC,
-) -> Run:
-    """Checks everything and returns the simulation ready to run; the arguments are those of `simulate`."""
-    noise = parse_noise(noise) if isinstance(noise, str) else noise
-    module = optimizers.kernels(optimizer, "gaussian" if model == "algorithm" else noise.law_key)
-    optimizers.require_model(optimizer, model, module)
-    values = optimizers.hyperparameters(optimizer, hyperparameters)
-    loss = parse_loss(loss) if isinstance(loss, str) else loss
-    _check_noise(optimizer, model, module, loss, noise)
-    step = _step(module, model, noise)
-    if step.along is not None and loss.hessian_vector is None:
-        domain, remedy = "the losses with Hessian-vector products", "give it a hessian_vector, or use --model sde"
-        raise NoModel(f"{optimizer}, model {model}: loss", loss.name, domain, remedy)
-    steps, substeps = counted("steps", steps), counted("substeps", substeps)
-    begin = _start(optimizer, model, step.singular, start, steps)
-    return Run(
-        optimizer=optimizer,
-        model_name=model,
-        loss=loss,
-        noise=noise,
-        values=values,
-        p=optimizers.parameter_array(module, values, noise),
-        algorithm=module.algorithm.compiled,
-        model=step.compiled,
-        along=step.compiled_along,
-        order=1 if step.along is None else 2,
-        noises=step.noises,
-        correlated=layer_factors(noise.correlation, _degrees(optimizer, model, step, noise)),
-        start=begin,
-        handover=steps if model == "algorithm" else begin,
-        steps=steps,
-        substeps=substeps,
-        paths=counted("paths", paths),
-        seed=whole("seed", seed, "[0, 2^63)", "give a whole number", 0, 2**63),
-        saves=_saves(save, steps),
-        initial=_initial(module.STATES, loss, x0, init or {}),
-        arithmetic=arithmetic,
-    )
-
-
-def _check_noise(optimizer: str, model: str, module: Any, loss: Loss, noise: Noise) -> None:
-    noise.scales(loss.dimension)
-    if noise.scale is None and loss.noise_scale is None:
-        raise InvalidParameter(
-            "noise scale", "data", "{a number per coordinate}", f"{loss.name} has no data to take it from"
-        )
-    if model != "algorithm" and noise.law not in module.MODELS[model]:
-        remedy = "the model is not known under this noise; use --model algorithm"
-        domain = f"{{{', '.join(module.MODELS[model])}}}"
-        raise NoModel(f"{optimizer}, model {model}: noise law", noise.law, domain, remedy)
-    noise.require_moment(_step(module, model, noise).moments, f"{optimizer}, model {model}", "; use --model algorithm")
-
-
-def _degrees(optimizer: str, model: str, step: Any, noise: Noise) -> tuple[int, ...]:
-    if step.degrees is None and noise.correlation is not None:
-        remedy = "how its motions are correlated is not known; give one scale per coordinate, or use --model algorithm"
-        raise NoModel(f"{optimizer}, model {model}: noise", noise.name, "the laws with a diagonal covariance", remedy)
-    degrees: tuple[int, ...] = step.degrees or ()
-    return degrees
-
-
-def _step(module: Any, model: str, noise: Noise) -> Any:
-    """The generated step; the optimizer's own serves every law."""
-    return module.algorithm if model == "algorithm" else module.MODELS[model][noise.law]
-
-
-def _start(optimizer: str, model: str, singular: bool, start: int | None, steps: int) -> int:
-    low, value = (1, DEFAULT_START) if singular else (0, 0)
-    remedy = "the model takes over after that many real steps"
-    if singular:
-        remedy += ", being singular at the initial state"
-    given = value if start is None else start
-    return whole(f"{optimizer}, model {model}: start", given, f"[{low}, steps = {steps})", remedy, low, steps)
-
-
-def _saves(save: int | Sequence[int], steps: int) -> NDArray[np.int64]:
-    if np.ndim(save) == 0:
-        remedy = "the first and the last time are always saved"
-        count = whole("save", save, "{2, 3, ...}", remedy, 2)
-        return np.unique(np.linspace(0, steps, count).round().astype(np.int64))
-    domain, remedy = f"the steps 0 ... {steps} of the run", "name the steps to save"
-    chosen = [whole("save", step, domain, remedy, 0, steps + 1) for step in np.ravel(save)]  # type: ignore[arg-type]
-    if not chosen:
-        raise InvalidParameter("save", "[]", domain, remedy)
-    return np.unique(np.array(chosen, dtype=np.int64))
-
-
-def _initial(states: tuple[str, ...], loss: Loss, x0: ArrayLike | None, init: Mapping[str, float]) -> Array:
-    try:
-        start = loss.start if x0 is None else np.atleast_1d(np.asarray(x0, dtype=np.float64))
-    except (TypeError, ValueError):
-        raise InvalidParameter("x0", x0, "the vectors of numbers", f"give {loss.dimension} numbers") from None
-    if start.shape != (loss.dimension,):
-        raise InvalidParameter(
-            "x0: number of entries", start.size, f"{{{loss.dimension}}}", f"{loss.name} has that dimension"
-        )
-    if not np.isfinite(start).all():
-        raise InvalidParameter("x0", start.tolist(), "the finite vectors", "mend its entries")
-    initial = np.zeros((len(states), loss.dimension))
-    initial[0] = start
-    for name, value in init.items():
-        if name not in states[1:]:
-            raise UnknownName("init: state", name, states[1:])
-        initial[states.index(name)] = checked(f"init: {name}", value, "[0, inf)" if name == "v" else "(-inf, inf)")
-    return initial

@@ -18,7 +18,8 @@ from adasde.errors import InvalidParameter, UnknownName
 from adasde.execution import Leaves, WorkersLost, advance, leaves_of, timed
 from adasde.losses.base import Loss
 from adasde.noise import Noise
-from adasde.run import Run, plan
+from adasde.plan import plan
+from adasde.run import Run
 
 Leaf = TypeVar("Leaf")
 Progress = Callable[[int, int], None]
@@ -66,7 +67,8 @@ def simulate(
               dask.distributed, an MPI pool; the same bytes again. It stays open
     progress  called as progress(paths done, paths)
     noise_precision, increments, fast   how it computes, see `adasde.arithmetic.Arithmetic`
-    device    ``cpu`` or ``cuda``; same draws, so that the results differ by rounding alone
+    device    ``cpu`` or ``cuda``; same draws, so that the results differ by rounding alone. What a GPU does not do is
+              refused by name: threads, chunk, executor, keep_paths, other arithmetic
     precision ``float64`` or, on a GPU, ``float32``: of the state; the moments are in float64 always
     keep_paths  K: keep x of the paths 0 ... K - 1 one by one, as ``Ensemble.samples``
 
@@ -75,13 +77,15 @@ def simulate(
     blows up is counted in ``diverged`` and averaged nowhere. An interrupt returns the moments of what is finished.
     An executor whose workers die raises `adasde.execution.WorkersLost` with that result in ``finished``.
     """
-    arithmetic = Arithmetic(noise_precision, increments, fast)
+    arithmetic, gpu = Arithmetic(noise_precision, increments, fast), on_gpu(device, precision)
+    if gpu:
+        no_workers(threads=threads, chunk=chunk, executor=executor)
     run = plan(
         optimizer, model, loss, noise, steps, paths, seed, substeps, start, save, x0, init, hyperparameters, arithmetic
     )
     domain, remedy = f"[0, paths = {run.paths}]", "the first K paths of the run are kept"
     run = replace(run, kept=whole("keep_paths", keep_paths, domain, remedy, 0, run.paths + 1))
-    if on_gpu(device, precision):
+    if gpu:
         from adasde.cuda import simulate_on_gpu
 
         return simulate_on_gpu(run, precision, progress)
@@ -117,6 +121,14 @@ def on_gpu(device: str, precision: str) -> bool:
     if device == "cpu" and precision != "float64":
         raise InvalidParameter("precision", precision, "{float64}", "a CPU has this one only; use --device cuda")
     return device == "cuda"
+
+
+def no_workers(**given: Any) -> None:
+    """Raises `InvalidParameter` for what says where a CPU is to work, on a GPU."""
+    for name, value in given.items():
+        if value is not None:
+            remedy = "a GPU runs all paths by itself: leave it out, or use --device cpu"
+            raise InvalidParameter(f"device cuda: {name}", value, "{None}", remedy)
 
 
 def worker_threads(threads: int | None) -> int:

@@ -3,8 +3,8 @@
 [run] holds arguments common to all points. Each [[grid]] (or a single [grid]) holds arguments whose lists are taken
 value by value: a grid is the product of its lists, in the order in which they are written, the last one fastest. A
 value that is no list is the same for the whole grid, and takes the place of [run]'s. Arguments are those of
-`adasde.simulate`, with losses and noises as the command line spells them; files are looked for from the working
-folder, as there.
+`adasde.simulate` that its result depends on, all but `device`, `precision` and `keep_paths`, with losses and noises as
+the command line spells them; files are looked for from the working folder, as there.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from adasde import optimizers
+from adasde.arithmetic import DEFAULT_ARITHMETIC, Arithmetic
 from adasde.errors import InvalidParameter, MissingData, UnknownName
 from adasde.fingerprint import run_digest
 from adasde.losses import parse_loss
 from adasde.losses.base import Loss
 from adasde.noise import parse_noise
-from adasde.run import Run, plan
+from adasde.plan import plan
+from adasde.run import Run
 
 REQUIRED = ("optimizer", "loss", "noise", "steps", "paths")
 DEFAULTS: dict[str, Any] = {
@@ -35,9 +37,12 @@ DEFAULTS: dict[str, Any] = {
     "save": 11,
     "x0": None,
     "init": None,
+    "noise_precision": DEFAULT_ARITHMETIC.noise_precision,
+    "increments": DEFAULT_ARITHMETIC.increments,
+    "fast": DEFAULT_ARITHMETIC.fast,
 }
 ARGUMENTS = (*REQUIRED, *DEFAULTS)
-TEXTS = ("optimizer", "loss", "noise", "model")
+TEXTS = ("optimizer", "loss", "noise", "model", "noise_precision", "increments")
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,4 +168,5 @@ def _planned(arguments: dict[str, Any], losses: Callable[[str], Loss]) -> Run:
         arguments["x0"],
         arguments["init"],
         {name: value for name, value in arguments.items() if name not in ARGUMENTS},
+        Arithmetic(arguments["noise_precision"], arguments["increments"], arguments["fast"]),
     )

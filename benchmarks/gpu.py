@@ -31,7 +31,8 @@ import adasde.cuda
 from adasde.cuda import DeviceRun, require_gpu, require_package, simulate_on_gpu, simulated
 from adasde.ensemble import Ensemble
 from adasde.errors import MissingData
-from adasde.run import Run, plan
+from adasde.plan import plan
+from adasde.run import Run
 
 WORKLOADS = (W1, W2, W3)
 PATH_ERROR = {"float64": 1e-9, "float32": 2e-3}

@@ -40,6 +40,18 @@ class log1p(sp.Function):
         return self.rewrite(sp.log).evalf(int(prec * 0.30103) + 1)
 
 
+class gamma_ratio(sp.Function):
+    """Gamma((nu + 1)/2)/(sqrt(pi) Gamma(nu/2)), which does not overflow, as its functions do from nu = 343 on."""
+
+    nargs = 1
+
+    def _eval_rewrite_as_gamma(self, nu: sp.Expr, **_: object) -> sp.Expr:
+        return sp.gamma((nu + 1) / 2) / (sp.sqrt(sp.pi) * sp.gamma(nu / 2))
+
+    def _eval_evalf(self, prec: int) -> sp.Expr:
+        return self.rewrite(sp.gamma).evalf(int(prec * 0.30103) + 1)
+
+
 @dataclass(frozen=True)
 class Rewrite:
     """``pattern`` becomes ``replacement``; ``name`` says what it avoids."""
@@ -52,7 +64,6 @@ class Rewrite:
 REWRITES: tuple[Rewrite, ...] = (
     Rewrite("one minus an exponential near one", 1 - sp.exp(a), -expm1(a)),
     Rewrite("logarithm near one", sp.log(1 - rate), log1p(-rate)),
-    Rewrite("ratio of large gamma functions", sp.gamma(a) / sp.gamma(b), sp.exp(sp.loggamma(a) - sp.loggamma(b))),
 )
 
 
@@ -64,8 +75,11 @@ def stabilise(expression: sp.Expr) -> sp.Expr:
     expression = expression.replace(lambda e: isinstance(e, laplace_sign), lambda e: e.closed_form())
     expression = expression.replace(lambda e: e.is_Mul and len(_exponents(e)) > 1, one_exponential)
     expression = expression.replace(_difference, lambda e: _difference(e))
+    expression = expression.replace(lambda e: _half_apart(e) is not None, _without_gamma)
     for rewrite in REWRITES:
-        expression = expression.replace(rewrite.pattern, rewrite.replacement)
+        # Matching a pattern everywhere costs seconds where what it is about does not occur.
+        if expression.has(*(type(part) for part in rewrite.pattern.atoms(sp.Function))):
+            expression = expression.replace(rewrite.pattern, rewrite.replacement)
     return expression
 
 
@@ -79,6 +93,22 @@ def one_exponential(product: sp.Expr) -> sp.Expr:
 def _exponents(product: sp.Expr) -> list[sp.Expr]:
     pairs = (factor.as_base_exp() for factor in product.args)
     return [exponent for base, exponent in pairs if base == sp.E]
+
+
+def _half_apart(product: sp.Expr) -> tuple[sp.Expr, sp.Expr] | None:
+    """(gamma(b + 1/2), gamma(b)) where a product has the first as a factor and divides by the second."""
+    if not product.is_Mul:
+        return None
+    factors = [factor.as_base_exp() for factor in product.args]
+    above = [base for base, power in factors if isinstance(base, sp.gamma) and power == 1]
+    below = [base for base, power in factors if isinstance(base, sp.gamma) and power == -1]
+    pairs = [(u, v) for u in above for v in below if sp.expand(u.args[0] - v.args[0]) == sp.S.Half]
+    return pairs[0] if pairs else None
+
+
+def _without_gamma(product: sp.Expr) -> sp.Expr:
+    above, below = _half_apart(product)  # type: ignore[misc]
+    return product / above * below * sp.sqrt(sp.pi) * gamma_ratio(2 * below.args[0])
 
 
 def _difference(expression: sp.Expr) -> sp.Expr | None:

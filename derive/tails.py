@@ -108,9 +108,11 @@ def tail_form(sde: SDE) -> SDE:
 def _variance_of_one_sign(sde: SDE, found: dict[sp.Symbol, MeanSign]) -> bool:
     """Whether the diffusion has one mean sign, an error function, as 1 - mu^2 alone. This stays as it is: erf is never
     above 1, and its error, 7e-15, is all that the variance loses, a fraction of 1e-8 of it at five noise scales."""
-    entries = [e.replace(lambda f: f == 1 - name**2, lambda _: sp.S.One) for e in sde.diffusion for name in found]
-    left = set().union(*(e.free_symbols for e in entries))
-    return len(found) == 1 and sde.expand_names(next(iter(found))).func is sp.erf and not left & set(found)
+    if len(found) != 1:
+        return False
+    (name,) = found
+    rest = sde.diffusion.applyfunc(lambda entry: entry.replace(lambda e: e == 1 - name**2, lambda _: sp.S.One))
+    return sde.expand_names(name).func is sp.erf and name not in rest.free_symbols
 
 
 def centred(sde: SDE) -> SDE:

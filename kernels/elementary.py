@@ -4,10 +4,9 @@ The C library's functions stop vectorisation and differ in the last bit between 
 + - * / sqrt, fused multiply-adds, integer operations and selections alone. `tests/kernels/fit_erf.py` made the tables.
 """
 
-# helpers 3b71cc86cbc5: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 1b2dcd6a5f59: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
-import math
 from typing import Any, TypeVar
 
 import llvmlite.ir as ir
@@ -37,6 +36,8 @@ _BITS_OF_2_52 = np.int64(0x4330000000000000)
 _ROUND = 1.5 * 2.0**52
 _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 """The high part of ln 2 has 21 trailing zero bits: its product with an exponent is exact."""
+_PER_LN2 = 1.4426950408889634
+"""1/ln 2. A number, because a logarithm here would be one of the library that compiles."""
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -124,7 +125,7 @@ def _exp_parts(x: float) -> tuple[float, int]:
     """
     x = 710.0 if x > 710.0 else x
     x = -746.0 if x < -746.0 else x
-    shifted = x * (1.0 / math.log(2.0)) + _ROUND
+    shifted = x * _PER_LN2 + _ROUND
     n = shifted - _ROUND
     r = (x - n * _LN2_HIGH) - n * _LN2_LOW
     return r + r * r * polynomial(r, EXP_P), bits_of(shifted)

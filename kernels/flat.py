@@ -5,7 +5,7 @@ and cost a call each at every step. A flat kernel is made for one pair of them (
 one call; its operations are the same in the same order, and so are its bytes.
 """
 
-# helpers 4b22d0ccefd3: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers f1d2c2ebe66c: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
@@ -121,8 +121,23 @@ def _run(
                 for j in range(lanes):
                     xs[n, i, j] = before[n, i, offset + j]
         run_lanes(
-            flat, fill, value, data, p, scale, own, saves, early, xs, losses, first_path + offset, begin, plan, rows,
-            words, shared,
+            flat,
+            fill,
+            value,
+            data,
+            p,
+            scale,
+            own,
+            saves,
+            early,
+            xs,
+            losses,
+            first_path + offset,
+            begin,
+            plan,
+            rows,
+            words,
+            shared,
         )
         blocks_buckets = np.empty((times, lanes), np.int32)
         add_block(xs, losses, count, mean, m2, loss_moments, diverged, blocks_buckets)
@@ -167,8 +182,8 @@ def flat_driver(double: bool) -> tuple[Any, Any]:
     numbers = SCALARS, SCALARS, SCALARS
     moments = int64[::1], LANES, LANE_STACK, LANES, int64[::1], types.Array(int32, 2, "C")
     signature = types.void(
-        *pointers, *numbers, LANE_STACK, int64[::1], LANE_STACK, LANES, int64, PLAN, int64, int64, LANE_STACK, rows, BITS, SHARED,
-        *moments,
+        *pointers, *numbers, LANE_STACK, int64[::1], LANE_STACK, LANES, int64, PLAN, int64, int64, LANE_STACK, rows,
+        BITS, SHARED, *moments,
     )  # fmt: skip
     return njit(signature, **_NOGIL)(_run), fill_rows64 if double else fill_rows
 

@@ -4,7 +4,7 @@ R. L. Plackett, Biometrika 41, 1954; Z. Drezner and G. O. Wesolowsky, J. Stat. C
 Stat. Comput. 14, 2004, from which the way to treat correlations near one comes.
 """
 
-# helpers 59af68fc6638: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 398ed9fc1e30: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from adasde.kernels.philox import compiled
-from adasde.kernels.special import normal_tail
+from adasde.kernels.special import atan, cos, exp, normal_tail, sin
 
 # fmt: off
 LEGENDRE_X = np.array((
@@ -53,14 +53,21 @@ def _positive(a: float, b: float, r: float) -> float:
 
 
 @compiled()
+def _arcsin(r: float) -> float:
+    """arcsin r for |r| < 1, by a step of Newton's method from the arc tangent, whose own error is too large."""
+    angle = atan(r / math.sqrt((1.0 - r) * (1.0 + r)))
+    return angle + (r - sin(angle)) / cos(angle)
+
+
+@compiled()
 def _from_zero(a: float, b: float, r: float) -> float:
     """int_0^r phi2(a, b; t) dt with t = sin u: 1/(2 pi) int exp(-(a^2 + b^2 - 2 a b sin u)/(2 cos^2 u)) du."""
-    half = 0.5 * math.asin(r)
+    half = 0.5 * _arcsin(r)
     total = 0.0
     for k in range(2 * LEGENDRE_X.size):
         x = LEGENDRE_X[k // 2] if k % 2 else -LEGENDRE_X[k // 2]
-        sine = math.sin(half * (1.0 + x))
-        total += LEGENDRE_W[k // 2] * math.exp((2.0 * a * b * sine - a * a - b * b) / (2.0 * (1.0 - sine * sine)))
+        sine = sin(half * (1.0 + x))
+        total += LEGENDRE_W[k // 2] * exp((2.0 * a * b * sine - a * a - b * b) / (2.0 * (1.0 - sine * sine)))
     return half * total / _TWO_PI
 
 
@@ -78,14 +85,14 @@ def _to_one(a: float, b: float, r: float) -> float:
         return 0.0
     c, d = (4.0 - product) / 8.0, (12.0 - product) / 16.0
     zeroth, first, second = _gaussian_powers(end, gap)
-    base = math.exp(-0.5 * product)
+    base = exp(-0.5 * product)
     total = base * (zeroth + c * (first + d * second))
     for k in range(2 * LEGENDRE_X.size):
         x = 0.5 * end * (1.0 + (LEGENDRE_X[k // 2] if k % 2 else -LEGENDRE_X[k // 2]))
         y = x * x
         root = math.sqrt(1.0 - y)
-        rest = math.exp(-product / (1.0 + root)) / root - base * (1.0 + c * y * (1.0 + d * y))
-        total += 0.5 * end * LEGENDRE_W[k // 2] * math.exp(-0.5 * gap / y) * rest
+        rest = exp(-product / (1.0 + root)) / root - base * (1.0 + c * y * (1.0 + d * y))
+        total += 0.5 * end * LEGENDRE_W[k // 2] * exp(-0.5 * gap / y) * rest
     return total / _TWO_PI
 
 
@@ -93,7 +100,7 @@ def _to_one(a: float, b: float, r: float) -> float:
 def _gaussian_powers(end: float, gap: float) -> tuple[float, float, float]:
     """int_0^A x^n exp(-D/(2 x^2)) dx for n = 0, 2, 4, by parts: I_n = (A^(n+1) e - D I_(n-2))/(n + 1) with e the
     exponential at A, and I_0 = A e - sqrt(2 pi D) (1 - Phi(sqrt(D)/A))."""
-    e = math.exp(-0.5 * gap / (end * end))
+    e = exp(-0.5 * gap / (end * end))
     root = math.sqrt(gap)
     zeroth = end * e - math.sqrt(_TWO_PI) * root * normal_tail(root / end)
     first = (end**3 * e - gap * zeroth) / 3.0

@@ -163,8 +163,8 @@ def draw_block(
 
     words (4, n/2), n = ``lanes`` made even: `words.view(np.int32)` has word k of a path in row k, a path per column.
     words (2, lanes): 64 bits of a path in each row, see `pairs_of_words`.
-    shared, (4, 2, n/2) or (4, 1, n), two at least, is kept from block to block; ``fresh`` says that it is not of these paths, stream and seed
-    yet.
+    shared, (4, 2, n/2) or (4, 1, n) with n/2 or n two at least, is kept from block to block; ``fresh`` says that it is
+    not of these paths, stream and seed yet.
     """
     number, key, by_path = np.uint64(block), np.uint64(seed), words.shape[0] == 4
     low, top = np.uint64(first_path), np.uint64(first_path + lanes - 1)

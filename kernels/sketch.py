@@ -6,7 +6,7 @@ is a pair of arrays: keys in growing order, those of the saved time k being k * 
 counts. (Relative accuracy as in Masson, Rim and Lee, DDSketch, VLDB 2019.)
 """
 
-# helpers c0414cd179af: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 7ae8989b5094: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 from typing import Any
@@ -40,6 +40,17 @@ def bucket(f: float) -> Any:
     size = (bits_of(f) & _MAGNITUDE) >> _DROPPED
     size = size if size >= _FIRST else 0
     return int32(-size if f < 0.0 else size)
+
+
+@compiled(int32[:, ::1](float64[:, ::1]))
+def buckets_of(losses: np.ndarray) -> np.ndarray:
+    """The buckets of losses (T, L); `NOWHERE` for NaN, by which a path is marked that has diverged."""
+    buckets = np.empty(losses.shape, np.int32)
+    for k in range(losses.shape[0]):
+        for j in range(losses.shape[1]):
+            f = losses[k, j]
+            buckets[k, j] = bucket(f) if f == f else NOWHERE
+    return buckets
 
 
 @inlined()

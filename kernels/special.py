@@ -7,12 +7,13 @@ Every function takes every float64: what it gives for +-inf, NaN and outside its
 +-0 counts as 0. No branches: a condition chooses between values that are both calculated.
 """
 
-# helpers 4f2b82b5d137: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 4c80e0e1bd8b: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
 
 import numpy as np
+from numba import float64
 
 from adasde.kernels.elementary import exp, expm1, polynomial, sign
 from adasde.kernels.elementary import log as log_of_normal
@@ -30,6 +31,7 @@ __all__ = [
     "erfc",
     "exp",
     "expm1",
+    "gamma_ratio",
     "log",
     "log1p",
     "log_tail",
@@ -41,6 +43,7 @@ __all__ = [
     "sin",
     "student_t_sign",
     "tanh",
+    "whole_power",
 ]
 
 # fmt: off
@@ -62,17 +65,23 @@ TAIL_Q = (
     1.0, 2.3443438108224632, 2.5537938603816905, 1.706616703778913, 0.7771175982923204, 0.252861617690227,
     0.05980786772475161, 0.010211417179723814, 0.0012135664136841392, 9.1620049920405e-05, 3.393473725912313e-06,
 )
+GAMMA_RATIO_P = (
+    1.0, 1 / 64, -19 / 8192, 631 / 524288, -174317 / 134217728, 20491783 / 8589934592, -7334801895 / 1099511627776,
+    1858590154455 / 70368744177664,
+)
 # fmt: on
 ERF_END, TAIL_END = 5.6, 39.0
 _SPLIT = 2.0**27 + 1.0
 _SMALLEST_NORMAL, _LARGEST = 2.0**-1022, 1.7976931348623157e308
+_LN_2_54 = 37.42994775023705
+"""54 ln 2."""
 
 
 @inlined()
 def log(x: float) -> float:
     """ln x, relative error below 2e-16, subnormal x included; -inf for 0, inf for inf, NaN for x < 0 and NaN."""
     small = x < _SMALLEST_NORMAL
-    y = log_of_normal(x * 2.0**54 if small else x) - (54.0 * math.log(2.0) if small else 0.0)
+    y = log_of_normal(x * 2.0**54 if small else x) - (_LN_2_54 if small else 0.0)
     y = y if x < math.inf else x
     y = y if x > 0.0 or x != x else -math.inf
     return math.nan if x < 0.0 else y
@@ -95,6 +104,33 @@ def power(x: float, y: float) -> float:
     """
     z = exp(y * log(x))
     return 1.0 if y == 0.0 and x >= 0.0 else z
+
+
+@inlined()
+def whole_power(x: float, n: int) -> float:
+    """x^n for whole n >= 0, relative error below 2 n units of rounding: by squaring, a loop of log2(n) rounds."""
+    result, square = 1.0, float64(x)
+    while n > 0:
+        if n & 1:
+            result *= square
+        n >>= 1
+        square *= square
+    return result
+
+
+@inlined()
+def gamma_ratio(nu: float) -> float:
+    """Gamma((nu + 1)/2)/(sqrt(pi) Gamma(nu/2)) for nu > 0, relative error below 3e-15.
+
+    With b = nu/2 and w = b + 10 - 1/4 it is sqrt(w/pi) P(1/w^2) for b + 10, by the asymptotic series in 1/w^2
+    (DLMF 5.11.14), times b/(b + 1/2), (b + 1)/(b + 3/2), ... for the steps down to b.
+    """
+    b = 0.5 * nu
+    w = b + 9.75
+    result = math.sqrt(w / math.pi) * polynomial(1.0 / (w * w), GAMMA_RATIO_P)
+    for i in range(10):
+        result *= (b + i) / (b + i + 0.5)
+    return result
 
 
 @inlined()

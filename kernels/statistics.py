@@ -1,6 +1,6 @@
 """Moments of a block of paths at the saved times, added to those of its leaf, and the buckets of its losses."""
 
-# helpers 07dec1bdebe1: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers b17dad8a2f5c: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import numpy as np
@@ -17,8 +17,8 @@ SUMS = 32
 
 @njit(float64(SCALARS, SCALARS, SCALARS), cache=True, nogil=True, error_model="numpy")
 def _sum_of_products(a, b, sums):
-    """sum_j a_j b_j in `SUMS` sums over j = l modulo `SUMS`, then these in pairs: the same order on every CPU, and loops
-    that vectorise."""
+    """sum_j a_j b_j by way of the sums over j = l modulo `SUMS`: the same order on every CPU, and loops that
+    vectorise."""
     for l in range(SUMS):
         sums[l] = 0.0
     whole = a.size // SUMS * SUMS

@@ -108,8 +108,8 @@ def test_editing_a_kernel_by_hand_is_caught(copy):
             assert f"{device}/{name}.py is {kind}: " in found.stdout
 
 
-STAMPED = ("correlated", "laws", "orthant", "transformed", "transformed64")
-"""Hand-written kernel files that inline functions of `special.py`."""
+STAMPED = ("correlated", "laws", "mlp_kernels", "orthant", "transformed", "transformed64")
+"""Hand-written files with kernels that inline functions of `special.py`."""
 
 
 def test_editing_a_helper_makes_every_kernel_stale(copy):
@@ -130,12 +130,12 @@ def test_editing_a_helper_makes_every_kernel_stale(copy):
 
 def stale(root):
     """Names of the hand-written kernel files of a copy whose stamp is not right."""
-    return [path.name for path, digest in helper_stamps(root / "kernels") if freshness.check_stamp(path, digest)]
+    return [path.name for path, digest in helper_stamps(root) if freshness.check_stamp(path, digest)]
 
 
 def stamped(root):
     """Writes the stamps that `adasde kernels --write` writes; the names of the files touched."""
-    return [path.name for stamp in helper_stamps(root / "kernels") for path in freshness.write_stamp(*stamp)]
+    return [path.name for stamp in helper_stamps(root) for path in freshness.write_stamp(*stamp)]
 
 
 def test_a_lost_stamp_is_put_back(copy):

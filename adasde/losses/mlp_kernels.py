@@ -10,9 +10,11 @@ The flat array ``data`` holds [N, code, m, sizes (m + 1), X (N * sizes[0], row-m
 
 Samples pass through in blocks, so the scratch does not grow with N and stays in cache: layer l of a scratch
 array is the (n, sizes[l]) array that starts at BLOCK * sum(sizes[:l]). Every sum has one fixed order: the
-result of a lane depends neither on the other lanes nor on the number of threads.
+result of a lane depends neither on the other lanes nor on the number of threads, nor, without a call of the C library,
+on the machine.
 """
 
+# helpers 4242da350c87: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
@@ -24,6 +26,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from adasde.kernels.lanes import field_kernel, hessian_vector_kernel, value_kernel
+from adasde.kernels.special import exp, log1p, tanh
 from adasde.losses.base import Array
 
 Sizes = NDArray[np.int64]
@@ -150,7 +153,7 @@ def activate(z: Array, relu: bool) -> None:
             if relu:
                 row[i] = 0.0 if row[i] < 0.0 else row[i]
             else:
-                row[i] = math.tanh(row[i])
+                row[i] = tanh(row[i])
 
 
 @device
@@ -190,8 +193,8 @@ def cross_entropy(logits: Array, labels: Array) -> float:
         rest = 0.0
         for c in range(z.size):
             if c != top:
-                rest += math.exp(z[c] - z[top])
-        total += z[top] - z[int(labels[k])] + math.log1p(rest)
+                rest += exp(z[c] - z[top])
+        total += z[top] - z[int(labels[k])] + log1p(rest)
     return total
 
 
@@ -201,7 +204,7 @@ def softmax(logits: Array) -> None:
     for z in logits:
         shift = z.max()
         for c in range(z.size):
-            z[c] = math.exp(z[c] - shift)
+            z[c] = exp(z[c] - shift)
         z /= z.sum()
 
 

@@ -11,7 +11,8 @@ import sympy as sp
 from adasde.derive.notation import G, Hb, eta, g, k, s, sb, t
 from adasde.derive.tails import standardised
 from adasde.ensemble import Array
-from adasde.run import Run, plan
+from adasde.plan import plan
+from adasde.run import Run
 from adasde.verify.check import Check, check
 from adasde.verify.evaluation import values_at
 from adasde.verify.gauss import kernel_quadrature

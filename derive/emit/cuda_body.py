@@ -13,6 +13,7 @@ from adasde.derive.emit.module import parameter_symbols
 from adasde.derive.functions import student_t_sign
 from adasde.derive.law import Law
 from adasde.derive.rule import UpdateRule
+from adasde.derive.stability import gamma_ratio
 
 BRIDGE_STREAM = 8
 """First of the streams that split a step's motions over its substeps, as in `adasde.kernels.draws`."""
@@ -62,7 +63,7 @@ class _Shared:
         needed = set(body.loads)
         if any(value.has(student_t_sign) for value in lanes):
             (nu,) = law.parameters
-            self.per_step = (*self.per_step, (RATIO, sp.Function("gamma_ratio")(nu)))
+            self.per_step = (*self.per_step, (RATIO, gamma_ratio(nu)))
             needed.add(RATIO)
         if draws_from_law and law.name == "student-t":
             needed.add(law.parameters[0])
@@ -85,7 +86,7 @@ class _Shared:
         lines = [f"def {name}(p, k, t, dt):", '    """What all paths share in step k, in float64."""']
         if used:
             lines.append(f"    {', '.join(map(str, used))} = {', '.join(self.places[symbol] for symbol in used)}")
-        lines += [f"    {symbol} = {_host(value)}" for symbol, value in self.per_step]
+        lines += [f"    {symbol} = {host_code(value)}" for symbol, value in self.per_step]
         return "\n".join([*lines, f"    return ({''.join(f'{symbol}, ' for symbol in self.columns).rstrip()})"])
 
     def load(self, symbols: list[sp.Symbol], row: str, first: int = 0) -> list[str]:
@@ -94,12 +95,6 @@ class _Shared:
             return []
         places = [f"table[{row}, {first + self.columns.index(symbol)}]" for symbol in symbols]
         return [f"{', '.join(map(str, symbols))} = {', '.join(places)}"]
-
-
-def _host(value: sp.Expr) -> str:
-    if isinstance(value, sp.core.function.AppliedUndef):
-        return f"gamma_ratio({host_code(value.args[0])})"
-    return host_code(value)
 
 
 def _constants(kernel: Kernel) -> list[str]:

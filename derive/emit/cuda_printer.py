@@ -23,6 +23,9 @@ class HostPrinter(KernelPrinter):
     _print_atan = _print_cos = _print_erf = _print_erfc = _print_exp = _print_expm1 = _print_helper
     _print_log = _print_log1p = _print_sin = _print_tanh = _print_helper
 
+    def _print_gamma_ratio(self, expr: sp.Expr) -> str:
+        return KernelPrinter._print_helper(self, expr)
+
     def _print_Pow(self, expr: sp.Pow, rational: bool = False) -> str:
         return str(PythonCodePrinter._print_Pow(self, expr, rational=rational))
 
@@ -56,6 +59,8 @@ class CudaPrinter(HostPrinter):
             return f"math.sqrt({self._print(expr.base)})"
         if expr.exp == sp.Rational(-1, 2):
             return f"(T(1)/math.sqrt({self._print(expr.base)}))"
+        if not (2 * expr.exp).is_integer:  # CUDA's own power in float64 is a function that is called, not one inlined
+            return f"math.exp({self._print(expr.exp * sp.log(expr.base))})"
         return str(PythonCodePrinter._print_Pow(self, expr, rational=rational))
 
     def _print_sign(self, expr: sp.Expr) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import sympy as sp
 
@@ -57,8 +58,9 @@ def draw(number: int) -> sp.Symbol:
     return sp.Symbol(f"z{number}", real=True)
 
 
+@cache
 def sde_body(sde: SDE) -> LaneBody:
-    """One Euler-Maruyama step y + b dt + B sqrt(dt) z of an SDE."""
+    """One Euler-Maruyama step y + b dt + B sqrt(dt) z of an SDE; worked out once for the CPU and for CUDA."""
     sde = centred(tail_form(sde))
     draws = sp.Matrix([draw(j + 1) for j in range(sde.diffusion.cols)])
     increments = sde.drift * dt + sp.sqrt(dt) * sde.diffusion * draws
@@ -67,6 +69,7 @@ def sde_body(sde: SDE) -> LaneBody:
     return _finish(hoist, per_step, per_lane, sde.states, updates, sde.diffusion.cols)
 
 
+@cache
 def along_body(sde: SDE) -> LaneBody:
     """The leading position drift that Hb and sb are taken along, written to where Hb is read from."""
     hoist, guard, per_step, per_lane = _preliminaries(sde, sp.Matrix([]), sp.Matrix([sde.along]))

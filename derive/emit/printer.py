@@ -7,6 +7,7 @@ from sympy.printing.precedence import PRECEDENCE
 from sympy.printing.pycode import PythonCodePrinter
 
 from adasde.derive.functions import empirical_sign, student_t_sign, zeta
+from adasde.derive.stability import expm1, log1p
 from adasde.derive.tails import normal_tail, side
 
 HELPERS = (
@@ -17,6 +18,7 @@ HELPERS = (
     "erfc",
     "exp",
     "expm1",
+    "gamma_ratio",
     "log",
     "log1p",
     "normal_tail",
@@ -25,8 +27,20 @@ HELPERS = (
     "sin",
     "student_t_sign",
     "tanh",
+    "whole_power",
 )
 """Functions that generated code takes from `adasde.kernels.special`: those of the C library do not vectorise."""
+
+COMPOSED = {
+    sp.sinh: lambda u: (expm1(u) - expm1(-u)) / 2,
+    sp.cosh: lambda u: (sp.exp(u) + sp.exp(-u)) / 2,
+    sp.asin: lambda u: sp.atan(u / sp.sqrt((1 - u) * (1 + u))),
+    sp.acos: lambda u: sp.pi / 2 - sp.atan(u / sp.sqrt((1 - u) * (1 + u))),
+    sp.asinh: lambda u: sp.sign(u) * sp.log(sp.Abs(u) + sp.sqrt(1 + u**2)),
+    sp.acosh: lambda u: sp.log(u + sp.sqrt((u - 1) * (u + 1))),
+    sp.atanh: lambda u: (log1p(u) - log1p(-u)) / 2,
+}
+"""Functions that `adasde.kernels.special` lacks, in terms of those that it has."""
 
 
 class KernelPrinter(PythonCodePrinter):
@@ -39,7 +53,12 @@ class KernelPrinter(PythonCodePrinter):
         return f"{type(expr).__name__}({', '.join(self._print(argument) for argument in expr.args)})"
 
     _print_atan = _print_cos = _print_erf = _print_erfc = _print_exp = _print_expm1 = _print_helper
-    _print_log = _print_log1p = _print_sign = _print_sin = _print_tanh = _print_helper
+    _print_gamma_ratio = _print_log = _print_log1p = _print_sign = _print_sin = _print_tanh = _print_helper
+
+    def _print_composed(self, expr: sp.Expr) -> str:
+        return f"({self._print(COMPOSED[type(expr)](expr.args[0]))})"
+
+    _print_sinh = _print_cosh = _print_asin = _print_acos = _print_asinh = _print_acosh = _print_atanh = _print_composed
 
     def _print_tan(self, expr: sp.Expr) -> str:
         argument = self._print(expr.args[0])
@@ -60,9 +79,12 @@ class KernelPrinter(PythonCodePrinter):
 
     def _print_Pow(self, expr: sp.Pow, rational: bool = False) -> str:
         """x**(-n) as 1/x**n: numba turns a negative power into a loop, which does not vectorise. Powers of a root as
-        x**n*sqrt(x), and the helper's power where the exponent is neither whole nor half of a whole number."""
+        x**n*sqrt(x), and the helpers' powers where the exponent is a whole symbol, for large values of which numba
+        calls the C library, or neither whole nor half of a whole number."""
         if expr.exp.is_Integer and expr.exp < -1:
             return f"(1/{self._print(sp.Pow(expr.base, -expr.exp))})"
+        if expr.exp.is_Symbol and expr.exp.is_integer:
+            return f"whole_power({self._print(expr.base)}, {self._print(expr.exp)})"
         if expr.exp.is_integer or abs(expr.exp) == sp.S.Half:
             return str(super()._print_Pow(expr, rational=rational))
         if (2 * expr.exp).is_Integer:

@@ -20,13 +20,15 @@ import pytest
 from click.testing import CliRunner
 
 from adasde import InvalidParameter, Quadratic, UnknownName, execution, simulate, sweep
+from adasde.arithmetic import Arithmetic
 from adasde.cli import main
 from adasde.ensemble import Ensemble
 from adasde.execution import Leaves, WorkersLost, advance
 from adasde.fingerprint import SOURCES, run_digest
 from adasde.kernels.lanes import value_kernel
 from adasde.losses.base import Loss
-from adasde.run import Run, plan
+from adasde.plan import plan
+from adasde.run import Run
 
 LEAF = 4096
 SETTING: dict[str, Any] = {"loss": "quadratic:1,3", "noise": "gaussian:0.5", "lr": 0.1, "steps": 20, "save": 3}
@@ -103,7 +105,9 @@ def prepared(**options: Any) -> Run:
         "model": "sde",
     } | options
     arguments = (given["loss"], given["noise"], 20, 3 * LEAF, given["seed"], 1, None, given["save"], None, None)
-    return plan(given.get("optimizer", "sgd"), given["model"], *arguments, {"lr": given["lr"]})
+    computed = {"noise_precision": "mix", "increments": "gaussian", "fast": False}
+    arithmetic = Arithmetic(*(given.get(name, value) for name, value in computed.items()))
+    return plan(given.get("optimizer", "sgd"), given["model"], *arguments, {"lr": given["lr"]}, arithmetic)
 
 
 def test_a_run_pickles_with_its_numbers() -> None:
@@ -125,6 +129,9 @@ def test_a_run_pickles_with_its_numbers() -> None:
         {"save": 4},
         {"model": "algorithm"},
         {"optimizer": "signsgd"},
+        {"noise_precision": "double"},
+        {"increments": "rademacher"},
+        {"fast": True},
     ],
 )
 def test_every_argument_is_in_the_digest(change: dict[str, Any]) -> None:
@@ -188,7 +195,7 @@ BYTES_DO_NOT_DEPEND_ON = {"cache", "domain", "errors", "optimizers", "rules"}
 
 def test_the_digest_covers_the_code_of_a_run() -> None:
     """Every module that planning, simulating and merging load has its text in the digest, or is stated not to."""
-    program = "import sys, adasde.run, adasde.merging; print(*(m for m in sys.modules if m.startswith('adasde.')))"
+    program = "import sys, adasde.plan, adasde.merging; print(*(m for m in sys.modules if m.startswith('adasde.')))"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     own = {name.split(".")[1] for name in loaded} - {"kernels", "losses"}
     assert own - BYTES_DO_NOT_DEPEND_ON == {Path(pattern).stem for pattern in SOURCES} - {"*"}

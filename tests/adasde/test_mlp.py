@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from adasde.errors import InvalidParameter, MissingData
 from adasde.losses.base import Loss
@@ -155,6 +156,20 @@ def test_relu_has_slope_zero_at_zero() -> None:
     g = call(loss.gradient, loss, x)[:, 0]
     assert not g[:-CLASSES].any()
     np.testing.assert_allclose(g[-CLASSES:], 1 / CLASSES - np.bincount(y) / SAMPLES, rtol=1e-12)
+
+
+def test_activations_and_entropies_are_accurate() -> None:
+    """One hidden unit and two classes, from 1e-9 to where tanh is 1 and beyond: scipy's to a few units."""
+    loss = MLP([[1.0], [1.0]], [0, 1], hidden=(1,))
+    z = np.concatenate([10.0 ** np.arange(-9.0, 3.0), np.linspace(0.1, 25, 200)])
+    x = np.zeros((loss.dimension, 2 * z.size))
+    x[0], x[3] = np.concatenate([z, -z]), 3.0  # logits (0, 3 tanh z)
+    logit = 3 * np.tanh(x[0])
+    expected = (np.logaddexp(0, logit) + np.logaddexp(0, -logit)) / 2
+    np.testing.assert_allclose(value(loss, x), expected, rtol=4e-15)
+    # p - 1/2 is what is left of two samples whose residuals cancel: an absolute error.
+    slope = (expit(logit) - 0.5) * np.tanh(x[0])
+    np.testing.assert_allclose(call(loss.gradient, loss, x)[3], slope, rtol=4e-15, atol=4e-16)
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu"])

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numba import njit
 from numpy.typing import NDArray
 
 from adasde.ensemble import Moments
 from adasde.errors import InvalidParameter
 from adasde.kernels import sketch
+from adasde.kernels.sketch import buckets_of
 from adasde.losses.saddle import EmbeddedSaddle
 from adasde.quantiles import RELATIVE_ERROR, Sketch
 from adasde.simulation import simulate
@@ -22,15 +22,6 @@ Array = NDArray[np.float64]
 SHARES = (0.0, 1e-6, 0.05, 0.25, 1 / 3, 0.5, 0.75, 0.95, 0.999, 1.0)
 BOUND = RELATIVE_ERROR * (1 + 1e-13)  # a quantile is rounded itself
 random = np.random.default_rng(8)
-
-
-@njit  # type: ignore[untyped-decorator]
-def buckets_of(losses):  # type: ignore[no-untyped-def]
-    result = np.empty(losses.shape, np.int32)
-    for k in range(losses.shape[0]):
-        for j in range(losses.shape[1]):
-            result[k, j] = sketch.bucket(losses[k, j])
-    return result
 
 
 def sketched(losses: Array) -> Sketch:

@@ -104,6 +104,26 @@ def test_a_point_reads_without_adasde(small: Path) -> None:
         assert {member.date_time for member in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
 
+def test_points_are_computed_as_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Noise precision, increments and contraction, for all points or as axes: the bytes of `simulate`, under digests of
+    their own, which a second run finds again."""
+    run = COMMON | {"increments": "rademacher"}
+    axes = [{"fast": [False, True]}, {"increments": "gaussian", "noise_precision": ["mix", "double"]}]
+    spelled = {"run": run, "grid": [{"optimizer": "signsgd", **axis} for axis in axes]}
+    result = sweep(spelled, tmp_path)
+    asked = [{"noise_precision": "mix", "increments": "rademacher", "fast": fast} for fast in (False, True)]
+    asked += [{"noise_precision": p, "increments": "gaussian", "fast": False} for p in ("mix", "double")]
+    for number, (options, point) in enumerate(zip(asked, result.points, strict=True), 1):
+        ensemble, stored = simulate("signsgd", **COMMON | options), result.ensemble(number)
+        assert {name: point.parameters[name] for name in options} == options
+        for name in Moments.ARRAYS:
+            assert getattr(stored.moments, name).tobytes() == getattr(ensemble.moments, name).tobytes(), options
+    assert len({point.digest for point in result.points}) == 4
+    assert len({point.loss_mean for point in result.points[1:]}) == 3
+    leaves = counted_leaves(monkeypatch)
+    assert sweep(spelled, tmp_path).kept == 4 and not leaves
+
+
 @pytest.mark.parametrize("threads", [2, 3])
 def test_threads_give_the_same_files(small: Path, threads: int, tmp_path: Path) -> None:
     sweep(SMALL, tmp_path, threads=threads)
@@ -214,18 +234,19 @@ def lines_in(out: Path) -> int:
 def test_a_sweep_that_is_stopped_goes_on(
     long: tuple[Path, Path], how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ctrl-C ends with exit code 130 and says how to go on; whether interrupted or killed, the points that had ended
-    are there, are not touched by the next run, and all files are the bytes of a run without a stop."""
+    """Ctrl-C ends with exit code 130 and says how to go on; whether interrupted or killed, all points that had ended by
+    then are there, are not touched by the next run, and all files are the bytes of a run without a stop."""
     file, out = long[0], tmp_path / "out"
     options = ("--processes", "2") if "processes" in how else ("--threads", "1")
     process = in_a_process(file, out, *options)
     while lines_in(out) < 2 and process.poll() is None:
         time.sleep(0.01)
+    ended = lines_in(out)
     process.send_signal(signal.Signals[how.split()[0]])
     _, told = process.communicate(timeout=60)
     assert process.returncode == (130 if how == "SIGINT" else -9), told
     before = {path: path.stat().st_mtime_ns for path in (out / "points").glob("*.npz")}
-    assert 2 <= len(before) < 6
+    assert 2 <= ended <= len(before) < 6
     if how == "SIGINT":
         assert re.search(rf"interrupted: {len(before)} points are in .*; the same command goes on", told)
         assert "Traceback" not in told
@@ -372,6 +393,9 @@ def test_worker_processes_live_as_long_as_their_parent(tmp_path: Path) -> None:
         ({"optimizer": "sgd", "x0": [1.0, -1.0]}, r"x0: number of entries = 1 is outside \{2\}"),
         ({"optimizer": "adam", "init": {"v": -1.0}}, r"init: v = -1.0 is outside \[0, inf\)"),
         ({"optimizer": "sgd", "seed": [1.5]}, "seed = 1.5 is outside"),
+        ({"optimizer": "sgd", "noise_precision": ["doubel"]}, r"noise_precision = 'doubel' .* did you mean 'double'\?"),
+        ({"optimizer": "sgd", "increments": [True]}, "increments = True is outside the texts"),
+        ({"optimizer": "sgd", "fast": ["no"]}, r"fast = 'no' is outside \{true, false\}: say whether"),
         ({"optimizer": "sgd", "noise": 0.5}, "noise = 0.5 is outside the texts"),
         ({"optimizer": "adam", "noise": ["student-t:3:1"]}, "adam, model sde: student-t nu = 3 is outside"),
         ({"optimizer": "sgd", "seed": []}, r"grid: seed = \[\] is outside"),

@@ -26,6 +26,25 @@ from adasde import simulate
 moments = simulate("sgd", loss="quadratic:1,2", noise="gaussian:0.5", lr=0.1, steps=40, paths=9000, save=5).moments
 print(len(compiled.buffer), *(getattr(moments, name).tobytes().hex() for name in ("count", "mean", "m2", "loss")))
 """
+EVERYTHING = """
+import hashlib, numpy as np
+from adasde import gaussian
+from adasde.losses.mlp import MLP
+network = MLP(np.random.default_rng(0).normal(size=(80, 5)), np.arange(80) % 3, (6,))
+correlated = gaussian(covariance=[[0.3, 0.15], [0.15, 0.2]])
+for optimizer, model, loss, noise, options in (
+    ("adam", "order2", "quadratic:1,2", "student-t:5:0.5", {"substeps": 3}),
+    ("signsgd", "order2", "quadratic:1,2", "student-t:400:0.5", {}),
+    ("signsgd", "sde", "quadratic:1,2", correlated, {}),
+    ("sgd", "algorithm", "saddle", "laplace:0.5", {}),
+    ("sgd", "sde", "quadratic:1,2", "gaussian:0.5", {"noise_precision": "double"}),
+    ("rmsprop", "sde", network, gaussian(None), {}),
+):
+    options |= {"lr": 0.05, "steps": 40, "paths": 700, "save": 3, "start": None if model == "algorithm" else 4}
+    moments = simulate(optimizer, model, loss=loss, noise=noise, **options).moments
+    assert moments.count[-1] == 700, (optimizer, model)
+    print(hashlib.sha256(moments.mean.tobytes() + moments.m2.tobytes() + moments.loss.tobytes()).hexdigest())
+"""
 
 
 def in_a_process(program: str, folder: Path, **variables: str) -> list[str]:
@@ -49,13 +68,14 @@ def test_a_process_after_a_warm_up_compiles_nothing(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_same_bytes_for_another_processor(tmp_path: Path) -> None:
     """Compiled from nothing for a generic x86-64 (SSE2), and then with AVX2, a run gives the bytes that it gives when
-    compiled for this processor; and in each new cache a warm-up leaves nothing to compile."""
-    here = in_a_process(SIMULATE, tmp_path)[1:]
+    compiled for this processor; and in each new cache a warm-up leaves nothing to compile. So do order two, a network,
+    correlated signs, draws in double precision, substeps, and other laws."""
+    here = in_a_process(SIMULATE + EVERYTHING, tmp_path)[1:]
     for features in ("", "+avx,+avx2,+fma"):
         cache = str(tmp_path / f"cache{features}")
         variables = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": features, "NUMBA_CACHE_DIR": cache}
         in_a_process(WARM, tmp_path, **variables)
-        compiled, *there = in_a_process(SIMULATE, tmp_path, **variables)
+        compiled, *there = in_a_process(SIMULATE + EVERYTHING, tmp_path, **variables)
         assert compiled == "0" and there == here
 
 

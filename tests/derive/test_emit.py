@@ -13,10 +13,11 @@ from adasde.derive import freshness
 from adasde.derive.emit.lanes import algorithm_body, positivity_floors, sde_body
 from adasde.derive.emit.module import body_digest, kernel_module
 from adasde.derive.expansion import derive
+from adasde.derive.functions import student_t_density
 from adasde.derive.noise import Gaussian
 from adasde.derive.notation import G, eta, rho1, rho2, s, t, v
 from adasde.derive.optimizers import registry
-from adasde.derive.stability import REWRITES, expm1, log1p, stabilise
+from adasde.derive.stability import REWRITES, expm1, gamma_ratio, log1p, stabilise
 from adasde.generation import cuda_texts, kernel_folder, kernel_texts, models_of
 
 
@@ -70,12 +71,16 @@ def test_rewrites_are_identities():
     for rewrite in REWRITES:
         for value in (sp.Float("-1e-12", 40), sp.Float("-3", 40), sp.Float("0.5", 40)):
             numbers = {w: sp.Float("1.25", 40) if w.name == "b" else value for w in rewrite.pattern.atoms(sp.Wild)}
-            if rewrite.pattern.has(sp.gamma):
-                numbers = {w: abs(number) for w, number in numbers.items()}
             gap = (rewrite.pattern - rewrite.replacement).subs(numbers)
             forms = gap.replace(expm1, lambda u: sp.exp(u) - 1).replace(log1p, lambda u: sp.log(1 + u))
             assert abs(forms.evalf(40)) < sp.Float("1e-25")
     assert stabilise(1 - sp.exp(-rho1 * t)) == -expm1(-rho1 * t)
+    nu = sp.Symbol("nu", positive=True)
+    density = student_t_density(G, nu)
+    assert stabilise(density).has(gamma_ratio) and not stabilise(density).has(sp.gamma)
+    for value in ("0.3", "5", "900"):
+        gap = (stabilise(density) / density - 1).subs({nu: sp.Rational(value), G: sp.Rational("0.7")})
+        assert abs(gap.rewrite(sp.gamma).evalf(40)) < sp.Float("1e-30")
 
 
 def test_positivity_floor_is_one_step_of_the_optimizer():

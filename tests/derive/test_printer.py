@@ -31,6 +31,8 @@ EXPRESSIONS = [
     sp.tanh(a - b),
     1 / (1 + sp.exp(-a)),
     sp.sin(a) * sp.cos(b) + sp.tan(a) + 1 / sp.tan(b),
+    sp.sinh(a) + sp.sinh(-b) - sp.cosh(b) + sp.asin(a) - sp.acos(a) + sp.asinh(a) - sp.acosh(b) + sp.atanh(a),
+    sp.sinh(a / 10**9) * 10**9 + sp.atanh(a / 10**9) * 10**9 + sp.asin(a / 10**9) * 10**9,
     sp.atan(b) + sp.erf(a) - sp.erfc(b),
     a**b + b ** (-a) + 2**a + a ** sp.Rational(1, 3),
     a ** sp.Rational(3, 2) + b / (a + b) ** sp.Rational(5, 2) + (a * b) ** sp.Rational(-7, 2),

@@ -110,9 +110,15 @@ def test_variances_of_signs_keep_their_digits(name, law, gradient):
 def test_without_tails_the_digits_are_lost(monkeypatch):
     """1 - mu^2 as it stands fails the same comparison."""
     monkeypatch.setattr(lanes, "tail_form", lambda sde: sde)
-    model_and_body.cache_clear()
+    forget()
     assert not close(*variance_of_signs("lion", Gaussian(), {}, 2.4))
+    forget()
+
+
+def forget():
+    """Bodies of steps are worked out again."""
     model_and_body.cache_clear()
+    lanes.sde_body.cache_clear()
 
 
 @pytest.mark.parametrize("gradient", [0.0, 0.6, 1.0, -1.3, 2.0, 2.4])

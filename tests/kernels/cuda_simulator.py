@@ -23,8 +23,10 @@ from adasde.kernels.draws import draw_functions
 from adasde.kernels.lanes import LAW_CODES
 from adasde.kernels.normals import box_muller as box_muller_on_cpu
 from adasde.kernels.normals import fill_normals, fill_pairs, fill_student_t
+from adasde.kernels.sketch import buckets_of
 from adasde.noise import gaussian, student_t
 from adasde.optimizers import kernels, names, parameter_array
+from adasde.quantiles import Sketch
 from adasde.run import Run
 from adasde.simulation import simulate
 
@@ -43,6 +45,8 @@ def batches() -> dict[str, Any]:
             report = lambda done, paths: seen.append([done, paths])  # noqa: E731
             parts = simulate("sgd", "sde", paths=7, device="cuda", progress=report, **arguments)
     same = all((getattr(whole.moments, n) == getattr(parts.moments, n)).all() for n in ("count", "mean", "m2", "loss"))
+    histograms = zip(whole.moments.sketch.histogram, parts.moments.sketch.histogram, strict=True)
+    same = same and all((a == b).all() for a, b in histograms)
     return {"same": bool(same), "progress": seen, **gap(cpu.moments, whole.moments)}
 
 
@@ -160,10 +164,14 @@ def ensembles() -> dict[str, Any]:
 
 
 def gap(a: Moments, b: Moments) -> dict[str, Any]:
-    """The largest difference of the moments, and whether the counts are the same."""
+    """The largest difference of the moments, that of quantiles in relative terms, and whether the counts are the same,
+    of the histograms' too."""
     parts = [(a.mean, b.mean), (a.m2, b.m2), (a.loss, b.loss)]
     counts = (a.count == b.count).all() and (a.diverged == b.diverged).all()
-    return {"gap": max(float(np.abs(x - y).max()) for x, y in parts), "counts": bool(counts)}
+    counts = counts and a.sketch.histogram[1].sum() == b.sketch.histogram[1].sum() == a.count.sum()
+    quantiles = [(m.sketch.quantile(q, len(m.count)) for m in (a, b)) for q in (0.05, 0.5, 0.95)]
+    relative = max(float(np.abs(x / y - 1).max()) for x, y in quantiles)
+    return {"gap": max(float(np.abs(x - y).max()) for x, y in parts), "quantiles": relative, "counts": bool(counts)}
 
 
 def moments() -> dict[str, Any]:
@@ -181,12 +189,16 @@ def moments() -> dict[str, Any]:
         "m2": np.zeros((2, times, d, d)),
         "loss": np.zeros((2, times, 2)),
     }
-    moments_kernel(losses.DIAGONAL, d)[2, THREADS](xs, leaf, data, *arrays.values())
+    f = np.empty((times, paths))
+    moments_kernel(losses.DIAGONAL, d)[2, THREADS](xs, leaf, data, f, *arrays.values())
     for number, part in enumerate((slice(0, leaf), slice(leaf, paths))):
         expected = Moments.empty(times, d, True)
         expected.add(np.ascontiguousarray(xs[:, :, part]), np.ascontiguousarray(values[:, part]))
-        result = gap(expected, Moments(**{name: array[number] for name, array in arrays.items()}))
-        worst, counts = max(worst, result["gap"]), counts and result["counts"]
+        sketch = Sketch()
+        sketch.add(buckets_of(np.ascontiguousarray(f[:, part])))
+        result = gap(expected, Moments(**{name: array[number] for name, array in arrays.items()}, sketch=sketch))
+        worst = max(worst, result["gap"], result["quantiles"])
+        counts = counts and result["counts"]
         found.append(arrays["diverged"][number].tolist())
     return {"gap": worst, "counts": counts, "diverged": found}
 

@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +24,19 @@ from adasde.cli import main
 from adasde.cuda import DeviceRun, require_gpu, simulate_on_gpu
 from adasde.errors import InvalidParameter, MissingData, NoModel
 from adasde.kernels import statistics
-from adasde.kernels.lanes import field_kernel, value_kernel
+from adasde.kernels.lanes import StepKernel, field_kernel, value_kernel
 from adasde.losses.base import Loss
 from adasde.noise import Noise
 from adasde.optimizers import CHECKED_IN, models, names
-from adasde.run import Run, plan
+from adasde.plan import plan
+from adasde.run import Run
 from adasde.simulation import simulate
 
 ROUNDING = {"float64": 1e-13, "float32": 2e-6}
 """Differences that a handful of steps may gather from rounding, relative to 1 + |x|: 450 and 17 units."""
+
+BUCKET = {"float64": 0.0, "float32": 1 / 64}
+"""Relative differences of quantiles: rounding may put a loss into the next bucket."""
 
 
 @pytest.fixture(scope="module")
@@ -73,18 +78,19 @@ def test_every_model_agrees_with_the_cpu(optimizer: str, simulated: dict[str, An
 
 
 def test_ensembles_agree_with_the_cpu(simulated: dict[str, Any]) -> None:
-    """Moments of whole runs: handover from the optimizer, substeps on the same Brownian path, saved times, losses. The
-    result does not depend on how steps are cut into launches."""
+    """Moments of whole runs: handover from the optimizer, substeps on the same Brownian path, saved times, losses and
+    their quantiles. The result does not depend on how steps are cut into launches."""
     runs = simulated["ensembles"]["runs"]
     assert len(runs) == 6 and simulated["ensembles"]["cut"]
     for run in runs:
         assert run["counts"] and run["gap"] < ROUNDING[run["precision"]], run
+        assert run["quantiles"] <= BUCKET[run["precision"]], run
 
 
 def test_batches_change_nothing(simulated: dict[str, Any]) -> None:
     """Leaves of three paths, the last of one: at once and one by one."""
     found = simulated["batches"]
-    assert found["same"] and found["counts"] and found["gap"] < 1e-13
+    assert found["same"] and found["counts"] and found["gap"] < 1e-13 and found["quantiles"] == 0
     assert found["progress"] == [[3, 7], [6, 7], [7, 7]]
 
 
@@ -172,6 +178,40 @@ def test_what_has_no_kernel_is_refused(changes: dict[str, Any], message: str) ->
         _ = DeviceRun(run(**changes), "float64")
     assert message in str(caught.value)
     assert "--device cpu" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"threads": 2}, r"device cuda: threads = 2 is outside \{None\}: a GPU runs all paths by itself: leave it out"),
+        ({"chunk": 7}, "device cuda: chunk = 7 is outside"),
+        ({"executor": ThreadPoolExecutor(1)}, "device cuda: executor = <.*ThreadPoolExecutor"),
+        ({"keep_paths": 1}, r"device cuda: keep_paths = 1 is outside \{0\}"),
+        ({"noise_precision": "double"}, r"device cuda: noise_precision = double is outside \{mix\}"),
+        ({"increments": "rademacher"}, r"device cuda: increments = rademacher is outside \{gaussian\}"),
+        ({"fast": True}, r"device cuda: fast = True is outside \{False\}"),
+    ],
+)
+def test_what_a_gpu_does_not_do_is_refused(given: dict[str, Any], message: str, monkeypatch: Any) -> None:
+    """Nothing that a user asks for is left out without a word; the remedy is the CPU."""
+    monkeypatch.setattr(adasde.cuda, "require_package", lambda: None)
+    options: dict[str, Any] = {"loss": "quadratic:1", "noise": "gaussian:1", "steps": 2, "paths": 3}
+    with pytest.raises(InvalidParameter, match=message) as caught:
+        simulate("sgd", **options, **given, device="cuda")
+    assert "--device cpu" in str(caught.value)
+
+
+def test_a_run_on_a_gpu_compiles_nothing_for_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps are compiled when a CPU is to run them, and not by planning."""
+
+    def compiled(step: Any) -> None:
+        raise AssertionError("compiled")
+
+    monkeypatch.setattr(StepKernel, "compiled", property(compiled))
+    planned = run(optimizer="adam", model="order2", start=1)
+    assert DeviceRun(planned, "float64").run is planned
+    with pytest.raises(AssertionError, match="compiled"):
+        planned.compiled()
 
 
 def test_precision_and_device_are_checked() -> None:

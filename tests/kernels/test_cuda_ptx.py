@@ -125,8 +125,9 @@ def test_the_moments_compile(tmp_path: Path) -> None:
     """The reduction, in float64 whatever the precision of the paths."""
     for real in (float32, float64):
         counts, flat = int64[:, ::1], float64[::1]
-        types = (real[:, :, ::1], int64, flat, counts, counts, float64[:, :, ::1], float64[:, :, :, ::1])
-        ptx = compile_ptx(moments_kernel(losses.DIAGONAL, 2), (*types, float64[:, :, ::1]))
+        inputs, stack = (real[:, :, ::1], int64, flat), float64[:, :, ::1]
+        outputs = (float64[:, ::1], counts, counts, stack, float64[:, :, :, ::1], stack)
+        ptx = compile_ptx(moments_kernel(losses.DIAGONAL, 2), (*inputs, *outputs))
         assert "bar.sync" in ptx and "atom" not in ptx
         assert resources(ptx, tmp_path)["stores"] == 0
 

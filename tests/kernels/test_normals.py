@@ -253,7 +253,11 @@ def test_float32_stage_has_no_double() -> None:
     [
         (pairs_of_paths, pairs_of_paths.nopython_signatures[0].args, [r"mul [a-z ]*<VECTOR x i64>"]),
         (pairs_of_words, pairs_of_words.nopython_signatures[0].args, [r"mul [a-z ]*<VECTOR x i64>"]),
-        (box_muller, box_muller.nopython_signatures[0].args, [r"fdiv <VECTOR x float>", r"call <VECTOR x float> @llvm\.sqrt\."]),
+        (
+            box_muller,
+            box_muller.nopython_signatures[0].args,
+            [r"fdiv <VECTOR x float>", r"call <VECTOR x float> @llvm\.sqrt\."],
+        ),
         (
             bailey,
             (ROW, WORD_ROW, WORD_ROW, float64),

@@ -24,6 +24,7 @@ from adasde.kernels.special import (
     erfc,
     exp,
     expm1,
+    gamma_ratio,
     log,
     log1p,
     log_tail,
@@ -34,6 +35,7 @@ from adasde.kernels.special import (
     sin,
     student_t_sign,
     tanh,
+    whole_power,
 )
 from adasde.kernels.student_t import student_t_data
 from adasde.noise import empirical
@@ -274,6 +276,23 @@ def test_student_t_closed_forms() -> None:
         assert np.abs(student_over_lanes(y, min(nu, 1e16)) - exact).max() < 5e-15
     for nu in (0.7, 4.0, 57.0, 1e16):
         assert np.abs(student_over_lanes(y, nu) - student_over_lanes(y, nu * (1 + 1e-12))).max() < 1e-11
+
+
+@pytest.mark.parametrize("nu", [*NUS, 5e-324, 342.0, 344.0])
+def test_gamma_ratio(nu: float) -> None:
+    """Relative error below 3e-15, where the gamma functions themselves overflow too."""
+    with mp.workdps(40):
+        b = mp.mpf(nu) / 2
+        exact = mp.sqrt(b / mp.pi) if nu > 1e15 else mp.gamma(b + 0.5) / mp.gamma(b) / mp.sqrt(mp.pi)
+        assert abs(gamma_ratio(nu) - exact) <= 3e-15 * exact + SMALLEST
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 10, 1000, 65_537, 10**6])
+@pytest.mark.parametrize("x", [0.9, 0.999, 0.99999, 1.0, 0.0])
+def test_whole_power(x: float, n: int) -> None:
+    """Within 2 n units of rounding, 0^0 = 1 included."""
+    exact = mp.mpf(x) ** n
+    assert abs(whole_power(x, n) - exact) <= 2 * n * 2.0**-53 * exact + SMALLEST
 
 
 def test_functions_are_callable_from_python() -> None:

@@ -48,6 +48,22 @@ def after(step: Any, state: Array, *rest: Any) -> Array:
     return moved
 
 
+def test_many_degrees_of_freedom() -> None:
+    """The density of Student-t noise beyond nu = 343, where its gamma functions overflow, up to the normal law."""
+    module = kernels("signsgd")
+    laws = module.MODELS["order2"]
+    state, *rest = arguments("signsgd", laws["student-t"])
+    found = {}
+    for nu in (300.0, 342.0, 344.0, 400.0, 1e8):
+        rest[4] = module.parameters(lr=0.01, law=tuple(student_t_data(nu)))
+        found[nu] = after(laws["student-t"], state, *rest) - state
+    normal = after(laws["gaussian"], state, *rest) - state
+    np.testing.assert_allclose(found[1e8], normal, rtol=1e-6)
+    for nu in (300.0, 342.0, 344.0, 400.0):  # the law differs from the normal one by O(1/nu)
+        gap = nu * (found[nu] - normal)
+        np.testing.assert_allclose(gap, 300 * (found[300.0] - normal), rtol=0, atol=0.02 * np.abs(gap).max())
+
+
 @pytest.mark.parametrize("name", [name for name in STEPS if "2025" not in name])
 def test_the_inner_loop_is_vectorised(name: str) -> None:
     """LLVM turned the loop over lanes into arithmetic on vectors of doubles. Compiled afresh, because what comes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import Any
 
@@ -44,16 +45,17 @@ def block_sum(value, place, partial):
 
 @cache
 def moments_kernel(family: LossFamily, d: int) -> Any:
-    """kernel(xs, leaf, data, count, diverged, mean, m2, loss): block b reduces the paths b leaf, ..., b leaf + leaf - 1.
+    """kernel(xs, leaf, data, losses, count, diverged, mean, m2, loss): block b reduces the paths b leaf, ...,
+    b leaf + leaf - 1.
 
-    xs (T, d, paths) are the saved positions; count and diverged are (leaves, T), mean (leaves, T, d), m2
-    (leaves, T, d, d), loss (leaves, T, 2). A path beyond the limits of the driver at one saved time is counted as
-    diverged there and later, and left out of the rest.
+    xs (T, d, paths) are the saved positions; losses (T, paths) gets f of each; count and diverged are (leaves, T), mean
+    (leaves, T, d), m2 (leaves, T, d, d), loss (leaves, T, 2). A path beyond the limits of the driver at one saved time
+    is counted as diverged there and later, and left out of the rest: its losses are NaN.
     """
     value = family.value
 
     @cuda.jit
-    def kernel(xs, leaf, data, count, diverged, mean, m2, loss):
+    def kernel(xs, leaf, data, losses, count, diverged, mean, m2, loss):
         partial = cuda.shared.array(PARTIAL, np.float64)
         centre = cuda.local.array(d, np.float64)
         place, number = cuda.threadIdx.x, cuda.blockIdx.x
@@ -66,6 +68,7 @@ def moments_kernel(family: LossFamily, d: int) -> Any:
             fresh, total_loss = float64(0), float64(0)
             for path in range(begin + place, end, THREADS):
                 bit = int64(1) << int64((path - begin) // THREADS)
+                losses[k, path] = math.nan
                 if alive & bit:
                     f = value(xs, k, path, data, d)
                     fine = abs(f) <= DIVERGED_LOSS
@@ -74,6 +77,7 @@ def moments_kernel(family: LossFamily, d: int) -> Any:
                     if fine:
                         fresh += 1.0
                         total_loss += f
+                        losses[k, path] = f
                     else:
                         alive = alive & ~bit
             n = block_sum(fresh, place, partial)
