@@ -21,10 +21,13 @@ SOURCES = (
     "arithmetic.py",
     "covariance.py",
     "ensemble.py",
+    "flat.py",
+    "fusion.py",
     "laws.py",
     "merging.py",
     "noise.py",
     "plan.py",
+    "pointers.py",
     "quantiles.py",
     "run.py",
 )

@@ -12,7 +12,8 @@ from adasde.kernels.sketch import NOWHERE, bucket
 DIVERGED, DIVERGED_LOSS = 1e12, 1e75
 """A path with a coordinate, or a loss, beyond these counts as diverged from then on; squares of less are finite."""
 
-SUMS = 32
+SUMS, ROUND = 32, 8
+"""Sums that are kept side by side, and products that each takes before it is put back."""
 
 
 @njit(float64(SCALARS, SCALARS, SCALARS), cache=True, nogil=True, error_model="numpy")
@@ -21,12 +22,15 @@ def _sum_of_products(a, b, sums):
     vectorise."""
     for l in range(SUMS):
         sums[l] = 0.0
-    whole = a.size // SUMS * SUMS
-    for first in range(0, whole, SUMS):
+    whole = a.size // (ROUND * SUMS) * (ROUND * SUMS)
+    for first in range(0, whole, ROUND * SUMS):
         for l in range(SUMS):
-            sums[l] += a[first + l] * b[first + l]
-    for l in range(a.size - whole):
-        sums[l] += a[whole + l] * b[whole + l]
+            total = sums[l]
+            for k in range(ROUND):
+                total += a[first + k * SUMS + l] * b[first + k * SUMS + l]
+            sums[l] = total
+    for j in range(whole, a.size):
+        sums[j % SUMS] += a[j] * b[j]
     for l in range(SUMS // 2):
         sums[l] += sums[l + SUMS // 2]
     total = 0.0

@@ -1,6 +1,6 @@
 """Draws under the laws of `laws`, from float32 normals."""
 
-# helpers 7f98b24f8d5f: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 086cb7a9c76e: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 from adasde.kernels.draws import fill_gaussian

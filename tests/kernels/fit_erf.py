@@ -105,8 +105,8 @@ def tables() -> dict[str, tuple[list[Real], list[Real], Real]]:
         "SINE64": fit(sine, lambda x: 1 / sine(x), square, (tiny, one / 8), 6),
         "COSINE64": fit(cosine, lambda x: 1 / cosine(x), square, (tiny, one / 8), 6),
         "RADIUS32": fit(radius, lambda s: 1 / radius(s), square, (tiny, s_max), 3),
-        "SINE32": fit(sine, lambda x: 1 / sine(x), square, (tiny, one / 8), 3),
-        "COSINE32": fit(cosine, lambda x: 1 / cosine(x), square, (tiny, one / 8), 3),
+        "SINE32": fit(sine, lambda x: 1 / sine(x), square, (tiny, one / 4), 4),
+        "COSINE32": fit(cosine, lambda x: one, square, (tiny, one / 4), 4),
     }
 
 

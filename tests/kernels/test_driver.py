@@ -164,7 +164,7 @@ def test_the_next_process_compiles_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("d", [1, 2, 3, 4, 5, 7, 16, 33])
 def test_chunks_are_whole_generator_blocks(d: int) -> None:
     """The steps whose draws are made together hold a multiple of four numbers, for every dimension."""
-    assert driver._steps_per_chunk(d) * d % 4 == 0
+    assert driver.steps_per_chunk(d) * d % 4 == 0
 
 
 @pytest.mark.parametrize("law", ["gaussian", "student-t"])
