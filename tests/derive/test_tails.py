@@ -102,8 +102,8 @@ GRADIENTS += [(Laplace(), 0.3), (Laplace(), -2.4), (Mixture(2), 0.3), (Mixture(2
 @pytest.mark.parametrize(("law", "gradient"), GRADIENTS)
 @pytest.mark.parametrize("name", ["lion", "signsgd"])
 def test_variances_of_signs_keep_their_digits(name, law, gradient):
-    """From signs that are open to signs that are certain to 1e-20; to 2e-14 where the variance is that of one sign under
-    Gaussian noise, which is left as 1 - mu^2."""
+    """From signs that are open to signs that are certain to 1e-20; the variance of one sign under Gaussian noise, which
+    is left as 1 - mu^2, to 2e-14."""
     numbers = dict(zip(map(str, law.parameters), MIXTURE, strict=False))
     found, exact = variance_of_signs(name, law, numbers, gradient)
     if (name, law) == ("signsgd", Gaussian()):
