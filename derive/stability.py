@@ -40,6 +40,18 @@ class log1p(sp.Function):
         return self.rewrite(sp.log).evalf(int(prec * 0.30103) + 1)
 
 
+class gamma_step(sp.Function):
+    """Gamma(a + 1/2)/Gamma(a), which exists where both gamma functions are too large for a float."""
+
+    nargs = 1
+
+    def _eval_rewrite_as_gamma(self, argument: sp.Expr, **_: object) -> sp.Expr:
+        return sp.gamma(argument + sp.Rational(1, 2)) / sp.gamma(argument)
+
+    def _eval_evalf(self, prec: int) -> sp.Expr:
+        return self.rewrite(sp.gamma).evalf(int(prec * 0.30103) + 1)
+
+
 @dataclass(frozen=True)
 class Rewrite:
     """``pattern`` becomes ``replacement``; ``name`` says what it avoids."""
@@ -52,7 +64,6 @@ class Rewrite:
 REWRITES: tuple[Rewrite, ...] = (
     Rewrite("one minus an exponential near one", 1 - sp.exp(a), -expm1(a)),
     Rewrite("logarithm near one", sp.log(1 - rate), log1p(-rate)),
-    Rewrite("ratio of large gamma functions", sp.gamma(a) / sp.gamma(b), sp.exp(sp.loggamma(a) - sp.loggamma(b))),
 )
 
 
@@ -64,6 +75,8 @@ def stabilise(expression: sp.Expr) -> sp.Expr:
     expression = expression.replace(lambda e: isinstance(e, laplace_sign), lambda e: e.closed_form())
     expression = expression.replace(lambda e: e.is_Mul and len(_exponents(e)) > 1, one_exponential)
     expression = expression.replace(_difference, lambda e: _difference(e))
+    expression = expression.replace(lambda e: e.is_Mul and e.has(sp.gamma), gamma_steps)
+    expression = expression.replace(_near_one, lambda e: sp.exp(e.exp * log1p(e.base - 1)))
     for rewrite in REWRITES:
         expression = expression.replace(rewrite.pattern, rewrite.replacement)
     return expression
@@ -74,6 +87,21 @@ def one_exponential(product: sp.Expr) -> sp.Expr:
     exponents = _exponents(product)
     rest = [factor for factor in product.args if factor.as_base_exp()[0] != sp.E]
     return sp.Mul(*rest) * sp.exp(sp.factor(sp.Add(*exponents)))
+
+
+def gamma_steps(product: sp.Expr) -> sp.Expr:
+    """Gamma(a + 1/2)/Gamma(a) among the factors as `gamma_step`."""
+    powers = product.as_powers_dict()
+    for upper in [e for e, power in powers.items() if isinstance(e, sp.gamma) and power == 1]:
+        lower = sp.gamma(sp.expand(upper.args[0] - sp.Rational(1, 2)))
+        if powers.get(lower) == -1:
+            return product / upper * lower * gamma_step(lower.args[0])
+    return product
+
+
+def _near_one(expression: sp.Expr) -> bool:
+    """Whether it is (1 + u)^p with p a symbol or multiple of one, where rounding 1 + u costs p units."""
+    return expression.is_Pow and expression.base.is_Add and 1 in expression.base.args and not expression.exp.is_number
 
 
 def _exponents(product: sp.Expr) -> list[sp.Expr]:

@@ -5,7 +5,7 @@ belongs to the Hermite polynomial He_n(Z) has increments with the correlation R_
 in the same way. The motion behind sign(g) has a correlation that depends on the state and is factored lane by lane.
 """
 
-# helpers f59ac037b25c: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers d1d3c4e3dd67: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math

@@ -1,6 +1,6 @@
 """Draws under the laws of `laws`, from float32 normals."""
 
-# helpers fce08557c91b: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 69adc2422a85: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 from adasde.kernels.draws import fill_gaussian

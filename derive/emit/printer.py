@@ -17,6 +17,7 @@ HELPERS = (
     "erfc",
     "exp",
     "expm1",
+    "gamma_step",
     "log",
     "log1p",
     "normal_tail",
@@ -38,7 +39,8 @@ class KernelPrinter(PythonCodePrinter):
     def _print_helper(self, expr: sp.Expr) -> str:
         return f"{type(expr).__name__}({', '.join(self._print(argument) for argument in expr.args)})"
 
-    _print_atan = _print_cos = _print_erf = _print_erfc = _print_exp = _print_expm1 = _print_helper
+    _print_atan = _print_cos = _print_erf = _print_erfc = _print_exp = _print_helper
+    _print_expm1 = _print_gamma_step = _print_helper
     _print_log = _print_log1p = _print_sign = _print_sin = _print_tanh = _print_helper
 
     def _print_tan(self, expr: sp.Expr) -> str:
