@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,14 +20,15 @@ if TYPE_CHECKING:
     from adasde.sweep_store import Sweep
     from adasde.verify.check import Check
     from adasde.verify.orders import Reproduction, WeakOrder
+    from adasde.verify.survey import Verdict
 
 COORDINATES_SHOWN = 3
 POINTS_SHOWN = 50
 DIFFERENCE_SHOWN = 90
 """Characters of a formula in the table of an audit."""
 RUNG_6_REMEDIES = {
-    "fails": "rung 6: a model of weak order one is off by O(lr); a smaller --lr shows whether this is more than that",
-    "undecided": "rung 6: an interval straddles the margin; raise --paths",
+    "fails": "rung 6: the difference at lr/2 is more than the half that a model of weak order one promises",
+    "undecided": "rung 6: an interval straddles the margin, or what lr/2 must show; raise --paths",
 }
 
 
@@ -144,6 +147,24 @@ def checks_table(title: str, checks: list[Check]) -> None:
     for outcome, remedy in RUNG_6_REMEDIES.items():
         if any(check.rung == 6 and check.outcome == outcome for check in checks):
             out.print(remedy)
+
+
+def verdicts_table(verdicts: list[Verdict], store: str) -> None:
+    """One row for each ladder, and a last line with the count of every outcome."""
+    table = Table(title="Verification ladders")
+    for name in ("optimizer", "noise", "model", "verdict", "exit", "reason"):
+        table.add_column(name, overflow="fold")
+    colours = {"holds": "green", "refused": "cyan", "undecided": "yellow"}
+    for verdict in verdicts:
+        where = "" if verdict.rung is None else f" at rung {verdict.rung}"
+        outcome = f"[{colours.get(verdict.outcome, 'red')}]{verdict.outcome}[/]{where}"
+        names = (escape(Path(verdict.optimizer).name), verdict.noise, verdict.model)
+        table.add_row(*names, outcome, str(verdict.exit_code), escape(verdict.reason))
+    out = console()
+    out.print(table)
+    counts = Counter(verdict.outcome for verdict in verdicts)
+    out.print(", ".join(f"{number} {outcome}" for outcome, number in counts.items()) or "none", highlight=False)
+    out.print(f"All checks of each are in {store}", highlight=False)
 
 
 def audit_table(rows: list[Row]) -> None:

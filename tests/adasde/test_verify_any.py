@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from adasde.derive.notation import G, Z
 from adasde.errors import InvalidParameter
 from adasde.noise import empirical, exponential, gaussian, laplace, mixture, rademacher, student_t, two_point
 from adasde.rules import rule_of
-from adasde.verify import closed_forms, gauss, moments, sign_law
+from adasde.verify import closed_forms, gauss, moments, sign_law, survey
 from adasde.verify.claims import published_forms
 from adasde.verify.closed_forms import closed_forms as rung4
 from adasde.verify.distribution import distribution, excess_kurtosis, variance
@@ -30,6 +31,7 @@ from adasde.verify.nodes import kernel_nodes
 from adasde.verify.quadrature import rule as quadrature
 from adasde.verify.setting import setting
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 VALUES = np.random.default_rng(0).gamma(1.5, size=200)
 NOISES = {
     "gaussian": gaussian(0.5),
@@ -103,6 +105,13 @@ def test_a_lost_order_is_noticed_at_the_steps_of_order_two():
     )
     assert flat.drift != about.sde.drift
     assert one_step(dataclasses.replace(about, sde=flat))[-1].outcome == "fails"
+
+
+def test_a_sign_that_data_make_certain():
+    """Lion under 200 values: where all of them give one sign its variance is 0, not the root of what rounding leaves,
+    and a step function of the state is no linear rule."""
+    about = subject(str(EXAMPLES / "lion.py") + ":lion", survey.noises()["empirical"])
+    assert failures(generated_kernels(about)) == [] and rung4(about) == []
 
 
 def test_where_a_rule_has_kinks():
