@@ -168,10 +168,12 @@ def verdicts_table(verdicts: list[Verdict], store: str) -> None:
 
 
 def audit_table(rows: list[Row]) -> None:
-    """Published statements against the derivation: a line for each part that differs, long formulas cut."""
+    """Published statements against the derivation: a line for each part that differs, long formulas cut; the reason
+    where there is nothing to compare."""
     from adasde.papers.page import readable
 
-    table = Table(caption="difference: printed - derived, by part; all of it with --format json or latex")
+    caption = "difference: printed - derived, by part; all of it with --format json or latex; why it is not checkable"
+    table = Table(caption=caption)
     for name in ("paper", "statement", "number", "provenance", "verdict", "difference"):
         table.add_column(name, overflow="fold")
     colours = {"agrees": "green", "agrees to leading order": "cyan", "differs": "yellow"}
@@ -179,14 +181,16 @@ def audit_table(rows: list[Row]) -> None:
         first = before is None or before.paper != row.paper
         if first and before is not None:
             table.add_section()
-        texts = [f"{part}: {readable(gap)}" for part, gap in row.difference.items()]
+        texts = [shortened(f"{part}: {readable(gap)}") for part, gap in row.difference.items()]
+        if row.verdict == "not checkable":
+            texts.append(row.remark)
         table.add_row(
             row.paper if first else "",
             escape(row.statement),
             escape(row.number),
             row.provenance,
             f"[{colours.get(row.verdict, 'white')}]{row.verdict}[/]",
-            "\n".join(escape(shortened(text)) for text in texts),
+            "\n".join(map(escape, texts)),
         )
     out = console()
     out.print(table)
