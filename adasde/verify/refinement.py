@@ -1,13 +1,12 @@
 """Rung 6: the model against the optimizer at dt = eta, eta/4 and eta/16, and where they differ at eta/2.
 
 What a model of weak order one promises is not a difference below some margin at a given eta, but one that falls like
-eta: its drift and the covariance of its noise are right to leading order, so that the excess loss, whatever its own
-size, is off by a share O(eta). A model of order two promises no more here, because Euler's method at dt = eta/r is off
-by O(eta) itself. A difference beyond the margin is therefore measured again at eta/2 with the same horizon; decays are
-scaled as on rung 2, an order-one model keeps those whole that are far from one, the others follow 1 - eta rho. The
-difference halves if it is O(eta), and stays if the model is wrong to leading order; 1/sqrt 2 lies between in the
-logarithm, and with confidence below it the difference is the model's own, above it the model fails. (While the loss
-still falls, a wrong variance is O(eta) of its excess as well: that is for rungs 2 and 4 to see.)
+eta at fixed rates (1 - beta)/eta: its drift and the covariance of its noise are right to leading order, so that the
+excess loss, whatever its own size, is off by a share O(eta). A model of order two promises no more here, because
+Euler's method at dt = eta/r is off by O(eta) itself. Where the interval of a difference is not within the margin, it is
+therefore measured again at eta/2. It halves if it is O(eta), and stays if the model is wrong to leading order; 1/sqrt 2
+lies between in the logarithm, and with confidence below it the difference is the model's own, above it the model fails.
+(While the loss still falls, a wrong variance is O(eta) of its excess as well: that is for rungs 2 and 4 to see.)
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ FALLS = math.sqrt(0.5)
 def refinement(setting: Setting, arguments: dict[str, Any]) -> list[Check]:
     """Final mean loss of the model and of the optimizer on common noise; agreement must not depend on dt."""
     comparison = _complete(compare(setting.optimizer, [setting.sde.model], substeps=SUBSTEPS, **arguments))
-    if all(agreement.verdict != "differs" for agreement in comparison.agreements):
+    if all(agreement.verdict in ("agrees", "diverged") for agreement in comparison.agreements):
         return checks(comparison)
     return checks(comparison, _complete(at_half_rate(setting, arguments)))
 
@@ -42,10 +41,10 @@ def _complete(comparison: Comparison) -> Comparison:
 
 
 def at_half_rate(setting: Setting, arguments: dict[str, Any]) -> Comparison:
-    """The same comparison at eta/2: over as many units of time, with the decays of that scaling, on other draws."""
+    """The same comparison at eta/2, over as many units of time, with the same rates, on other draws."""
     values = setting.values | {"lr": setting.values["lr"] / 2}
     for h in setting.rule.hyperparameters:
-        if h.rate is not None and not (h.large and setting.sde.weak_order == 1):
+        if h.rate is not None:
             values[h.name] = 1 - (1 - setting.values[h.name]) / 2
     hyperparameters = {name for h in setting.module.HYPERPARAMETERS for name in (h.name, *h.aliases)}
     kept = {name: value for name, value in arguments.items() if name not in hyperparameters}
@@ -67,8 +66,9 @@ def checks(comparison: Comparison, half: Comparison | None = None) -> list[Check
         outcome = OUTCOMES[agreement.verdict]
         if agreement.verdict == "diverged":
             measured = f"{int(final.diverged[-1])} optimizer paths of {final.paths} diverged"
-        if agreement.verdict == "differs" and half is not None:
-            outcome = falls(agreement, half.agreements[i])
+        if agreement.verdict in ("differs", "undecided") and half is not None:
+            falling = falls(agreement, half.agreements[i])
+            outcome = falling if agreement.verdict == "differs" or falling == "recorded" else "undecided"
             statement += ", or off by what falls like eta"
             measured += f"; at eta/2 {_interval(half.agreements[i])}"
         found.append(Check(6, statement, outcome, measured))

@@ -162,9 +162,9 @@ STATEMENTS = (
         "DSignSGD, phase of intermediate signals",
         {"drift of x": -(m * G / s + q)},
         None,
-        "lines m y + q that bound the drift for signals in between: the values of m and q and the interval, which depend "
-        "on nu, were not read, and that some lines bound a bounded drift is always true; for Gaussian noise, where they "
-        "were read, see compagnoni2025, phase 2",
+        "lines m y + q that bound the drift for signals in between: the values of m and q and the interval, which "
+        "depend on nu, were not read, and that some lines bound a bounded drift is always true; for Gaussian noise, "
+        "where they were read, see compagnoni2025, phase 2",
         expected="not checkable",
     ),
 )

@@ -14,7 +14,8 @@ from sympy.parsing.sympy_parser import parse_expr
 import adasde.papers
 from adasde.cli import main
 from adasde.cli.tables import audit_table
-from adasde.papers.statement import VERDICTS, row
+from adasde.papers.statement import VERDICTS
+from adasde.papers.statement import row as computed
 
 FIELDS = {"paper", "statement", "number", "provenance", "verdict", "difference", "remark"}
 
@@ -79,7 +80,7 @@ def test_unknown_paper() -> None:
 def test_the_table_says_why_a_statement_is_not_checkable(capsys: pytest.CaptureFixture[str]) -> None:
     """Its reason stands where the difference of others does."""
     statements = [s for s in adasde.papers.statements("compagnoni2025distributed") if s.derived is None]
-    rows = [row(statement) for statement in statements]
+    rows = [computed(statement) for statement in statements]
     audit_table(rows)
     printed = " ".join(re.sub(r"[│\s]+", " ", capsys.readouterr().out).split())
     assert rows and "were not read" in printed and "1 not checkable" in printed

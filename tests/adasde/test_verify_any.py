@@ -27,7 +27,7 @@ from adasde.verify.gauss import kernel_quadrature
 from adasde.verify.kernels import _points, generated_kernels
 from adasde.verify.kinks import switches, zeros
 from adasde.verify.moments import one_step
-from adasde.verify.nodes import kernel_nodes
+from adasde.verify.nodes import kernel_nodes, panels
 from adasde.verify.quadrature import rule as quadrature
 from adasde.verify.setting import setting
 
@@ -158,14 +158,27 @@ def test_a_wrong_expectation_is_noticed(rules, monkeypatch):
 
 @pytest.mark.parametrize("name", ["gaussian", "laplace", "exponential", "mixture"])
 def test_kernel_nodes(name):
-    """64 nodes of mass one, and 1e-6 for a function whose poles are half a standard deviation further than one."""
+    """64 nodes of mass one, and 1e-6 for what is at most one and has poles at a distance of one z: tanh(G + 1.5 z), and
+    poles all along the law; and for a square."""
     noise, law = NOISES[name], distribution(NOISES[name])
     z, w = kernel_nodes(noise, 64)
     assert z.shape == w.shape == (64,) and (w >= 0).all() and w.sum() == pytest.approx(1, abs=1e-14)
     fine, weight = quadrature(noise, 0.3)
-    for h in (np.tanh, lambda y: 1 / (1 + (y / 1.5) ** 2), np.square):
-        assert w @ h(z) == pytest.approx(weight @ h(fine), abs=1e-6)
+    tanhs = [lambda y, G=G: np.tanh(G + 1.5 * y) for G in np.linspace(-4, 4, 9)]
+    poles = [lambda y, c=c: 1 / (1 + (y - c) ** 2) for c in np.linspace(-3, 20, 24)]
+    for h in (*tanhs, *poles, np.square):
+        assert w @ h(z) == pytest.approx(weight @ h(fine), abs=gauss.TOLERANCE)
     assert law.values.size == 0
+
+
+def test_panels_share_their_error():
+    """Equal bounds on all four, and for z^2 beyond the last; more nodes make longer panels and a smaller bound."""
+    for count, pole in ((16, 1.0), (8, math.sqrt(2)), (32, 1.0)):
+        ends = panels(count, pole)
+        share = 2 * pole / np.diff(ends)
+        bounds = np.exp(-ends[:-1]) * (share + np.sqrt(1 + share**2)) ** (-2 * count)
+        assert bounds == pytest.approx(ends[-1] ** 2 * math.exp(-ends[-1]), rel=1e-6)
+    assert bounds[0] < 1e-11
 
 
 @pytest.mark.parametrize("name", NOISES)
