@@ -141,7 +141,7 @@ def _noisy(setting: Setting, values: dict[str, float], sums: Sums) -> NDArray[np
 
     The covariance of an order-two model, per unit of time, is eta Cov h_0 and right up to O(eta^2): relative to its own
     size that is O(eta) for a state with noise in h_0, and nothing for one without, such as Adam's x, whose variance is
-    O(eta^3). There the gap is measured against eta. (An order-one model that keeps eta rho whole has all of this noise.)
+    O(eta^3). There the gap is measured against eta. (An order-one model that keeps eta rho whole has all that noise.)
     """
     diagonal = [setting.sde.full_covariance[i, i] / eta for i in range(len(setting.sde.states))]
     if setting.sde.weak_order == 2:
