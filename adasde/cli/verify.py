@@ -99,6 +99,7 @@ def _survey(optimizers: tuple[str, ...], store: str, as_json: bool, options: dic
             click.echo(f"{verdict.optimizer} {verdict.model} {verdict.noise}: {verdict.outcome}", err=True)
     except KeyboardInterrupt:
         interrupted = True
+        click.echo("interrupted: the same command goes on from here", err=True)
     if as_json:
         click.echo(json.dumps([asdict(verdict) for verdict in found]))
     else:

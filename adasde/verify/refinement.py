@@ -76,12 +76,11 @@ def checks(comparison: Comparison, half: Comparison | None = None) -> list[Check
 
 
 def falls(whole: Agreement, half: Agreement) -> str:
-    """``recorded`` where the difference at eta/2 is below `FALLS` times that at eta, ``fails`` where it is above,
-    each with the confidence of the two comparisons, which are independent; else ``undecided``."""
+    """``recorded`` where the difference at eta/2 is smaller than `FALLS` times that at eta, ``fails`` where it is
+    larger, each with the confidence of the two comparisons, which are independent; else ``undecided``."""
     if half.verdict == "diverged":
         return "fails"
-    side = math.copysign(1.0, whole.difference)
-    excess = side * (half.difference - FALLS * whole.difference)
+    excess = abs(half.difference) - FALLS * abs(whole.difference)
     error = math.hypot(half.high - half.difference, FALLS * (whole.high - whole.difference))
     if abs(excess) <= error:
         return "undecided"

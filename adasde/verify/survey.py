@@ -13,7 +13,8 @@ from typing import Any
 
 from scipy import stats
 
-from adasde.errors import InvalidParameter, MissingData
+from adasde.derive.law import NotDerivable
+from adasde.errors import InvalidParameter, MissingData, NoModel
 from adasde.noise import Noise, empirical, parse_noise
 from adasde.verify.check import Check
 from adasde.verify.ladder import verify
@@ -69,7 +70,8 @@ def survey(optimizers: Sequence[str], path: str | Path, **arguments: Any) -> Ite
     """The verdict of every ladder, in the order rule, law, model; each is appended to ``path`` as a line of JSON.
 
     A ladder whose verdict is in the file already, of the same arguments and code, is not climbed again, so that an
-    interrupt costs one ladder. Arguments as in `adasde.verify.verify`, without a noise.
+    interrupt costs one ladder. Arguments as in `adasde.verify.verify`, without a noise. Raises `InvalidParameter` or
+    `MissingData` for a rule that there is not, and for arguments that no ladder can take.
     """
     file = Path(path)
     known = {verdict.question: verdict for verdict in stored(file)}
@@ -104,17 +106,17 @@ def _append(path: Path, verdict: Verdict) -> None:
 def _climb(optimizer: str, model: str, name: str, noise: Noise, arguments: dict[str, Any], question: str) -> Verdict:
     start = time.perf_counter()
     checks: list[Check] = []
-    refusal, code = None, 0
     try:
         checks.extend(verify(optimizer, model, noise=noise, **arguments))
-    except Exception as error:
-        refusal, code = _refusal(error)
-    if refusal is None:
         outcome, rung, reason = _judged(checks)
-        code = 0 if outcome == "holds" else 1
-    else:
-        outcome, rung, reason = "refused" if code > 1 else "crashed", None, refusal
+    except (NoModel, NotDerivable) as error:
+        outcome, rung, reason = "refused", None, str(error)
+    except (InvalidParameter, MissingData):
+        raise
+    except Exception as error:  # a ladder that crashes is a verdict, and must not stop the others
+        outcome, rung, reason = "crashed", None, f"{type(error).__name__}: {error}"
     seconds = round(time.perf_counter() - start, 1)
+    code = {"holds": 0, "refused": 2}.get(outcome, 1)
     rows = [check.to_dict() for check in checks]
     return Verdict(optimizer, model, name, outcome, rung, reason, code, seconds, rows, question)
 
@@ -126,15 +128,6 @@ def _judged(checks: list[Check]) -> tuple[str, int | None, str]:
             if check.outcome == outcome:
                 return outcome, check.rung, f"{check.statement}: {check.measured}"
     return "holds", None, ""
-
-
-def _refusal(error: Exception) -> tuple[str, int]:
-    """Message and exit code of an exception, as the command line has them."""
-    if isinstance(error, MissingData):
-        return str(error), 3
-    if isinstance(error, InvalidParameter) or type(error).__module__ == "adasde.derive.law":
-        return str(error), 2
-    return f"{type(error).__name__}: {error}", 1
 
 
 def _question(optimizer: str, model: str, noise: str, arguments: dict[str, Any]) -> str:

@@ -10,10 +10,11 @@ from click.testing import CliRunner
 from adasde import optimizers
 from adasde.cli import main
 from adasde.comparison import Agreement, Comparison
-from adasde.errors import InvalidParameter, MissingData
+from adasde.derive.law import NotDerivable
+from adasde.errors import InvalidParameter, MissingData, NoModel, UnknownName
 from adasde.laws import LAWS
 from adasde.noise import gaussian, student_t
-from adasde.verify import refinement, survey
+from adasde.verify import ladder, refinement, survey
 from adasde.verify.check import Check
 from adasde.verify.setting import setting
 
@@ -52,7 +53,7 @@ def test_differences_at_both_rates():
         later = [
             agreement(0.2 * ratio * sign, half) for ratio, half in ((0.5, 0.02), (1, 0.02), (0.7, 0.02), (-1, 0.02))
         ]
-        assert [refinement.falls(whole, half) for half in later] == ["recorded", "fails", "undecided", "recorded"]
+        assert [refinement.falls(whole, half) for half in later] == ["recorded", "fails", "undecided", "fails"]
     assert refinement.falls(agreement(0.2, 0.01), agreement(float("nan"), 0.0, "diverged")) == "fails"
 
 
@@ -89,8 +90,8 @@ def ladders(monkeypatch):
         ("sde", "gaussian"): [Check(2, "a", "holds", "1"), Check(4, "b", "recorded", "2")],
         ("order2", "gaussian"): [Check(3, "c", "undecided", "3"), Check(6, "d", "fails", "4")],
         ("sde", "laplace"): [Check(6, "e", "undecided", "5")],
-        ("order2", "laplace"): InvalidParameter("model", "order2", "{sde}", "none"),
-        ("sde", "exponential"): MissingData("no file"),
+        ("order2", "laplace"): NoModel("model", "order2", "{sde}", "none"),
+        ("sde", "exponential"): NotDerivable("no mean"),
         ("order2", "exponential"): ZeroDivisionError("oh"),
     }
 
@@ -114,11 +115,25 @@ def test_verdicts(ladders, tmp_path):
         ("fails", 6, 1),
         ("undecided", 6, 1),
         ("refused", None, 2),
-        ("refused", None, 3),
+        ("refused", None, 2),
         ("crashed", None, 1),
     ]
     assert verdicts[1].reason == "d: 4" and verdicts[5].reason == "ZeroDivisionError: oh"
     assert survey.stored(tmp_path / "v.jsonl") == verdicts
+
+
+def test_bad_input_is_no_verdict(ladders, tmp_path, monkeypatch):
+    """It stops all ladders and leaves the file as it was; the real ladder says so of a rule and a rate."""
+    path = tmp_path / "v.jsonl"
+    for error in (InvalidParameter("lr", -1, "(0, inf)"), MissingData("no file")):
+        ladders.ends["order2", "gaussian"] = error
+        with pytest.raises(type(error)):
+            list(survey.survey(["sgd"], path))
+        assert len(survey.stored(path)) == 1
+    monkeypatch.setattr(survey, "verify", ladder.verify)
+    for name, lr, error in (("sdg", 0.1, UnknownName), ("sgd", -0.1, InvalidParameter)):
+        with pytest.raises(error):
+            list(survey.survey([name], tmp_path / "w.jsonl", lr=lr))
 
 
 def test_an_interrupt_costs_one_ladder(ladders, tmp_path):
