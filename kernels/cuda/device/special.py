@@ -15,7 +15,7 @@ from adasde.kernels.cuda.device.arithmetic import device
 from adasde.kernels.cuda.device.normals import cosine_sine, squared_radius
 from adasde.kernels.cuda.device.philox import path_words
 from adasde.kernels.normals import SINE_P
-from adasde.kernels.special import gamma_step
+from adasde.kernels.special import gamma_step as gamma_step  # passed on to generated kernels
 
 _S0, _S1, _S2, _S3, _S4, _S5, _S6, _S7, _S8 = SINE_P
 """sin(2 pi x) = x P(x^2) for |x| <= 1/4: CUDA's own sine needs memory for arguments of any size."""
