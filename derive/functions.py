@@ -127,9 +127,9 @@ def _mean_sign_latex(printer: Any, c: sp.Expr, n: sp.Expr, exp: str | None) -> s
 class Expectation(sp.Function):
     """E h(Z) of a function h without a closed form, as ``Expectation(h(zeta), f(zeta))`` with f the density.
 
-    Kernels evaluate it by Gauss quadrature suited to the law, `evalf` by adaptive quadrature. It is differentiated
-    under the expectation. ``zeta`` is bound: it is no free symbol. f = 0 stands for a law whose numbers come with the
-    run; such a node has no value of its own.
+    Kernels sum it over 64 quadrature nodes suited to the law, with the error that `adasde verify` states on rung 3;
+    `evalf` is adaptive quadrature. It is differentiated under the expectation. ``zeta`` is bound: it is no free symbol.
+    f = 0 stands for a law whose numbers come with the run; such a node has no value of its own.
     """
 
     nargs = 2

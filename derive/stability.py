@@ -40,13 +40,13 @@ class log1p(sp.Function):
         return self.rewrite(sp.log).evalf(int(prec * 0.30103) + 1)
 
 
-class gamma_ratio(sp.Function):
-    """Gamma((nu + 1)/2)/(sqrt(pi) Gamma(nu/2)), which does not overflow, as its functions do from nu = 343 on."""
+class gamma_step(sp.Function):
+    """Gamma(a + 1/2)/Gamma(a), which exists where both gamma functions are too large for a float."""
 
     nargs = 1
 
-    def _eval_rewrite_as_gamma(self, nu: sp.Expr, **_: object) -> sp.Expr:
-        return sp.gamma((nu + 1) / 2) / (sp.sqrt(sp.pi) * sp.gamma(nu / 2))
+    def _eval_rewrite_as_gamma(self, argument: sp.Expr, **_: object) -> sp.Expr:
+        return sp.gamma(argument + sp.Rational(1, 2)) / sp.gamma(argument)
 
     def _eval_evalf(self, prec: int) -> sp.Expr:
         return self.rewrite(sp.gamma).evalf(int(prec * 0.30103) + 1)
@@ -75,7 +75,8 @@ def stabilise(expression: sp.Expr) -> sp.Expr:
     expression = expression.replace(lambda e: isinstance(e, laplace_sign), lambda e: e.closed_form())
     expression = expression.replace(lambda e: e.is_Mul and len(_exponents(e)) > 1, one_exponential)
     expression = expression.replace(_difference, lambda e: _difference(e))
-    expression = expression.replace(lambda e: _half_apart(e) is not None, _without_gamma)
+    expression = expression.replace(lambda e: e.is_Mul and e.has(sp.gamma), gamma_steps)
+    expression = expression.replace(_near_one, lambda e: sp.exp(e.exp * log1p(e.base - 1)))
     for rewrite in REWRITES:
         # Matching a pattern everywhere costs seconds where what it is about does not occur.
         if expression.has(*(type(part) for part in rewrite.pattern.atoms(sp.Function))):
@@ -90,25 +91,24 @@ def one_exponential(product: sp.Expr) -> sp.Expr:
     return sp.Mul(*rest) * sp.exp(sp.factor(sp.Add(*exponents)))
 
 
+def gamma_steps(product: sp.Expr) -> sp.Expr:
+    """Gamma(a + 1/2)/Gamma(a) among the factors as `gamma_step`."""
+    powers = product.as_powers_dict()
+    for upper in [e for e, power in powers.items() if isinstance(e, sp.gamma) and power == 1]:
+        lower = sp.gamma(sp.expand(upper.args[0] - sp.Rational(1, 2)))
+        if powers.get(lower) == -1:
+            return product / upper * lower * gamma_step(lower.args[0])
+    return product
+
+
+def _near_one(expression: sp.Expr) -> bool:
+    """Whether it is (1 + u)^p with p a symbol or multiple of one, where rounding 1 + u costs p units."""
+    return expression.is_Pow and expression.base.is_Add and 1 in expression.base.args and not expression.exp.is_number
+
+
 def _exponents(product: sp.Expr) -> list[sp.Expr]:
     pairs = (factor.as_base_exp() for factor in product.args)
     return [exponent for base, exponent in pairs if base == sp.E]
-
-
-def _half_apart(product: sp.Expr) -> tuple[sp.Expr, sp.Expr] | None:
-    """(gamma(b + 1/2), gamma(b)) where a product has the first as a factor and divides by the second."""
-    if not product.is_Mul:
-        return None
-    factors = [factor.as_base_exp() for factor in product.args]
-    above = [base for base, power in factors if isinstance(base, sp.gamma) and power == 1]
-    below = [base for base, power in factors if isinstance(base, sp.gamma) and power == -1]
-    pairs = [(u, v) for u in above for v in below if sp.expand(u.args[0] - v.args[0]) == sp.S.Half]
-    return pairs[0] if pairs else None
-
-
-def _without_gamma(product: sp.Expr) -> sp.Expr:
-    above, below = _half_apart(product)  # type: ignore[misc]
-    return product / above * below * sp.sqrt(sp.pi) * gamma_ratio(2 * below.args[0])
 
 
 def _difference(expression: sp.Expr) -> sp.Expr | None:

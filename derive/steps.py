@@ -175,7 +175,7 @@ def _expectations(law: Law, noise: StepNoise, named: Named) -> Step:
     found = [(left, right.xreplace(names)) for left, right in means if not isinstance(right, Expectation)]
     reason = f"exact under the {PROPER.get(law.name, law.name)} law"
     if any(value.has(Expectation) for _, value in named):
-        reason += "; E[...] has no closed form and is evaluated by Gauss quadrature"
+        reason += "; E[...] has no closed form: kernels sum it over quadrature nodes, with the error that verify states"
     if any(value.has(student_t_sign) for _, value in named):
         reason += ", F_t its distribution function"
     if any(value.has(empirical_sign) for _, value in named):

@@ -23,7 +23,7 @@ LATEX_NAMES = {
     "v_next": "v'",
     "Hess f": r"\nabla^{2} f\,",
     "grad s": r"\nabla s\,",
-    "dt": r"\mathrm{d}t",
+    "dt": r"\,\mathrm{d}t",
 }
 """What sympy would not print this way by itself. Hb and sb are derivatives of G and s along the leading drift."""
 FIRST = ("eta", "tau", "rho", "r", "beta", "theta", "gamma", "P")
@@ -87,7 +87,8 @@ class _Latex(_Order, LatexPrinter):  # type: ignore[misc]
             return name.replace("d_", r"\partial_")
         differential = re.fullmatch(r"d([a-zA-Z])(\d*)", name)
         if differential:
-            return rf"\mathrm{{d}}{differential[1]}" + (f"_{{{differential[2]}}}" if differential[2] else "")
+            space = r"\," if differential[1] == "W" else ""
+            return rf"{space}\mathrm{{d}}{differential[1]}" + (f"_{{{differential[2]}}}" if differential[2] else "")
         return str(self._deal_with_super_sub(name))
 
 

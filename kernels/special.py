@@ -31,7 +31,7 @@ __all__ = [
     "erfc",
     "exp",
     "expm1",
-    "gamma_ratio",
+    "gamma_step",
     "log",
     "log1p",
     "log_tail",
@@ -65,12 +65,9 @@ TAIL_Q = (
     1.0, 2.3443438108224632, 2.5537938603816905, 1.706616703778913, 0.7771175982923204, 0.252861617690227,
     0.05980786772475161, 0.010211417179723814, 0.0012135664136841392, 9.1620049920405e-05, 3.393473725912313e-06,
 )
-GAMMA_RATIO_P = (
-    1.0, 1 / 64, -19 / 8192, 631 / 524288, -174317 / 134217728, 20491783 / 8589934592, -7334801895 / 1099511627776,
-    1858590154455 / 70368744177664,
-)
 # fmt: on
 ERF_END, TAIL_END = 5.6, 39.0
+GAMMA_STEP = (1.0, 1.0 / 64, -19.0 / 2**13, 631.0 / 2**19, -174317.0 / 2**27)
 _SPLIT = 2.0**27 + 1.0
 _SMALLEST_NORMAL, _LARGEST = 2.0**-1022, 1.7976931348623157e308
 _LN_2_54 = 37.42994775023705
@@ -119,18 +116,17 @@ def whole_power(x: float, n: int) -> float:
 
 
 @inlined()
-def gamma_ratio(nu: float) -> float:
-    """Gamma((nu + 1)/2)/(sqrt(pi) Gamma(nu/2)) for nu > 0, relative error below 3e-15.
+def gamma_step(b: float) -> float:
+    """Gamma(b + 1/2)/Gamma(b) for 0 < b < 1e300, relative error below 1e-14; NaN for NaN.
 
-    With b = nu/2 and w = b + 10 - 1/4 it is sqrt(w/pi) P(1/w^2) for b + 10, by the asymptotic series in 1/w^2
-    (DLMF 5.11.14), times b/(b + 1/2), (b + 1)/(b + 3/2), ... for the steps down to b.
+    Gamma(w + 3/4)/Gamma(w + 1/4) = sqrt w (1 + 1/(64 w^2) - ...), next term 0.0024/w^10, at w = b + 31.75, and back by
+    32 factors (b + k)/(b + k + 1/2).
     """
-    b = 0.5 * nu
-    w = b + 9.75
-    result = math.sqrt(w / math.pi) * polynomial(1.0 / (w * w), GAMMA_RATIO_P)
-    for i in range(10):
-        result *= (b + i) / (b + i + 0.5)
-    return result
+    w = b + 31.75
+    ratio = math.sqrt(w) * polynomial(1.0 / (w * w), GAMMA_STEP)
+    for k in range(32):
+        ratio *= (b + k) / (b + k + 0.5)
+    return ratio
 
 
 @inlined()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,14 +20,15 @@ if TYPE_CHECKING:
     from adasde.sweep_store import Sweep
     from adasde.verify.check import Check
     from adasde.verify.orders import Reproduction, WeakOrder
+    from adasde.verify.survey import Verdict
 
 COORDINATES_SHOWN = 3
 POINTS_SHOWN = 50
 DIFFERENCE_SHOWN = 90
 """Characters of a formula in the table of an audit."""
 RUNG_6_REMEDIES = {
-    "fails": "rung 6: a model of weak order one is off by O(lr); a smaller --lr shows whether this is more than that",
-    "undecided": "rung 6: an interval straddles the margin; raise --paths",
+    "fails": "rung 6: the difference at lr/2 is more than the half that a model of weak order one promises",
+    "undecided": "rung 6: an interval straddles the margin, or what lr/2 must show; raise --paths",
 }
 
 
@@ -146,11 +149,31 @@ def checks_table(title: str, checks: list[Check]) -> None:
             out.print(remedy)
 
 
+def verdicts_table(verdicts: list[Verdict], store: str) -> None:
+    """One row for each ladder, and a last line with the count of every outcome."""
+    table = Table(title="Verification ladders")
+    for name in ("optimizer", "noise", "model", "verdict", "exit", "reason"):
+        table.add_column(name, overflow="fold")
+    colours = {"holds": "green", "refused": "cyan", "undecided": "yellow"}
+    for verdict in verdicts:
+        where = "" if verdict.rung is None else f" at rung {verdict.rung}"
+        outcome = f"[{colours.get(verdict.outcome, 'red')}]{verdict.outcome}[/]{where}"
+        names = (escape(Path(verdict.optimizer).name), verdict.noise, verdict.model)
+        table.add_row(*names, outcome, str(verdict.exit_code), escape(verdict.reason))
+    out = console()
+    out.print(table)
+    counts = Counter(verdict.outcome for verdict in verdicts)
+    out.print(", ".join(f"{number} {outcome}" for outcome, number in counts.items()) or "none", highlight=False)
+    out.print(f"All checks of each are in {store}", highlight=False)
+
+
 def audit_table(rows: list[Row]) -> None:
-    """Published statements against the derivation: a line for each part that differs, long formulas cut."""
+    """Published statements against the derivation: a line for each part that differs, long formulas cut; the reason
+    where there is nothing to compare."""
     from adasde.papers.page import readable
 
-    table = Table(caption="difference: printed - derived, by part; all of it with --format json or latex")
+    caption = "difference: printed - derived, by part; all of it with --format json or latex; why it is not checkable"
+    table = Table(caption=caption)
     for name in ("paper", "statement", "number", "provenance", "verdict", "difference"):
         table.add_column(name, overflow="fold")
     colours = {"agrees": "green", "agrees to leading order": "cyan", "differs": "yellow"}
@@ -158,14 +181,16 @@ def audit_table(rows: list[Row]) -> None:
         first = before is None or before.paper != row.paper
         if first and before is not None:
             table.add_section()
-        texts = [f"{part}: {readable(gap)}" for part, gap in row.difference.items()]
+        texts = [shortened(f"{part}: {readable(gap)}") for part, gap in row.difference.items()]
+        if row.verdict == "not checkable":
+            texts.append(row.remark)
         table.add_row(
             row.paper if first else "",
             escape(row.statement),
             escape(row.number),
             row.provenance,
             f"[{colours.get(row.verdict, 'white')}]{row.verdict}[/]",
-            "\n".join(escape(shortened(text)) for text in texts),
+            "\n".join(map(escape, texts)),
         )
     out = console()
     out.print(table)

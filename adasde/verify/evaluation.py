@@ -20,14 +20,23 @@ def values_at(expressions: Iterable[sp.Expr], point: Point, sums: Sums, digits: 
     """The expressions at ``point``, computed in ``digits`` digits, with E h(Z) as the sum of w h(z)."""
     with mpmath.workdps(digits):
         settled = expectations_at(expressions, point, sums, digits)
-        return np.array([float(e.subs(point).evalf(digits)) for e in settled])
+        return np.array([_real(e.subs(point).evalf(digits), digits) for e in settled])
+
+
+def _real(value: sp.Expr, digits: int) -> float:
+    """The value as a float: the root of a variance that is exactly zero can come out as i 10^(-digits/2)."""
+    number = complex(value)
+    if abs(number.imag) > 10.0 ** (3 - digits / 2) * (1 + abs(number.real)):
+        raise ArithmeticError(f"the root of a negative number: {value}")
+    return number.real
 
 
 def expectations_at(expressions: Iterable[sp.Expr], point: Point, sums: Sums, digits: int) -> list[sp.Expr]:
     """The expressions with every expectation over the noise as its number at ``point``."""
     listed = list(expressions)
     nodes = sp.Tuple(*listed).atoms(Expectation, empirical_sign)
-    found = {node: sp.Float(mean_over(_integrand(node).subs(point), sums[type(node)]), digits) for node in nodes}
+    rules = {kind: _standardised(rule) if kind is empirical_sign else rule for kind, rule in sums.items()}
+    found = {node: sp.Float(mean_over(_integrand(node).subs(point), rules[type(node)]), digits) for node in nodes}
     return [e.xreplace(found) for e in listed]
 
 
@@ -36,6 +45,15 @@ def mean_over(integrand: sp.Expr, nodes: tuple[Array, Array]) -> mpmath.mpf:
     h = sp.lambdify(zeta, integrand, "mpmath")
     pairs = zip(*(part.tolist() for part in nodes), strict=True)
     return mpmath.fsum(mpmath.mpf(w) * h(mpmath.mpf(z)) for z, w in pairs)
+
+
+def _standardised(nodes: tuple[Array, Array]) -> tuple[Array, Array]:
+    """Atoms of total weight 1, mean 0 and variance 1 in the working precision: the equations take these for exact, and
+    where a sign is all but certain a variance 1 - mu^2 - ... is smaller than the rounding of float64 atoms."""
+    z, w = (np.array([mpmath.mpf(a) for a in part.tolist()], dtype=object) for part in nodes)
+    w = w / w.sum()
+    z = z - w @ z
+    return z / mpmath.sqrt(w @ z**2), w
 
 
 def _integrand(node: sp.Expr) -> sp.Expr:

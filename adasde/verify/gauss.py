@@ -17,14 +17,18 @@ from adasde.verify.setting import Setting
 
 POINTS = 6
 TOLERANCE = 1e-6
-"""Error allowed to E h(Z), relative to E |h(Z)|. 64 nodes keep it for integrands that are smooth on the scale of the
-noise; a kink costs the rule its accuracy (about 1/nodes is left) and fails."""
+"""Error allowed to E h(Z), relative to E |h(Z)|: a thousandth of what a million paths resolve, so that no verdict on a
+model depends on it. 64 nodes keep it for integrands that are smooth on the scale of the noise, see `nodes`; a kink
+costs the rule its accuracy (about 1/nodes is left) and fails."""
 DIGITS = 20
 
 
 def kernel_quadrature(setting: Setting, points: list[dict[sp.Symbol, sp.Expr]]) -> list[Check]:
-    """Sums over the kernel's nodes against adaptive quadrature in high precision, at the run's largest noise scale,
-    where an integrand varies most over the law; none where everything is exact."""
+    """Sums over the kernel's nodes against adaptive quadrature in high precision; none where everything is exact.
+
+    At the run's largest noise scale, because the statement is about the sums of this run: an integrand h(G + s Z)
+    varies the more over the law the larger s is, and no set of nodes is accurate for every s.
+    """
     named = sp.Tuple(*(value for _, value in setting.sde.named))
     nodes = sorted(named.atoms(Expectation), key=str)
     if not nodes:

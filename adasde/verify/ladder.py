@@ -22,9 +22,9 @@ def verify(optimizer: str, model: str = "sde", *, noise: Noise | str, **argument
     """Checks of one optimizer and one SDE model, as they come, in the order of the ladder.
 
     1 published against derived, 2 one-step moments and local weak error by quadrature, 3 generated kernels, 4 closed
-    forms, 6 the final loss at dt = eta, eta/4, eta/16 on the given loss. Statistical checks use fixed seeds and fail
-    with probability at most 1e-4 each (rung 6: 1 % together) when what they check is right. Arguments as in
-    `adasde.simulate`; ``margin`` and ``level`` as in `adasde.compare`.
+    forms, 6 the final loss at dt = eta, eta/4, eta/16 on the given loss, and at half of eta where it may differ.
+    Statistical checks use fixed seeds and fail with probability at most 1e-4 each (rung 6: 2 % together) when what they
+    check is right. Arguments as in `adasde.simulate`; ``margin`` and ``level`` as in `adasde.compare`.
     """
     noise = parse_noise(noise) if isinstance(noise, str) else noise
     known = {name for h in optimizers.kernels(optimizer).HYPERPARAMETERS for name in (h.name, *h.aliases)}

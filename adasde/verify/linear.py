@@ -12,6 +12,7 @@ import numpy as np
 import sympy as sp
 from scipy.linalg import solve_continuous_lyapunov, solve_discrete_lyapunov
 
+from adasde.derive.functions import empirical_sign
 from adasde.derive.notation import G, Hb, Z, beta1, beta2, g, k, rho1, s, sb, t, v, x
 from adasde.ensemble import Array
 from adasde.verify.setting import Setting
@@ -51,9 +52,14 @@ def linear(setting: Setting, curvature: float) -> Linear:
         states,
         *(
             matrix.subs(numbers)
-            for matrix in (updates.jacobian(states), updates.jacobian([Z]), drift.jacobian(states), diffusion)
+            for matrix in (updates.jacobian(states), updates.jacobian([Z]), _slope(drift, states), diffusion)
         ),
     )
+
+
+def _slope(drift: sp.Matrix, states: tuple[sp.Symbol, ...]) -> sp.Matrix:
+    """The Jacobian; the drift itself, so that no closed form is seen, where it is a step function of the states."""
+    return drift if drift.has(empirical_sign) else drift.jacobian(states)
 
 
 def _freeze(expression: sp.Expr) -> sp.Expr:

@@ -22,8 +22,8 @@ from adasde.verify.setting import Setting
 POINT: dict[sp.Symbol, float] = {x: 0.8, m: 0.35, v: 1.3, G: 0.55, s: 0.9, t: 2.0, Hb: -0.3, sb: 0.2}
 STEPS = (2.0**-9, 2.0**-10, 2.0**-11)
 LARGER_STEPS = (2.0**-6, 2.0**-7, 2.0**-8)
-"""For order two: at smaller ones an error O(eta^3) would drown in rounding; at larger ones terms of the next order,
-which heavy tails make large, can change its sign."""
+"""For order two. Local errors are eta^(order + 1): both lists start where that is 2^-18, so that errors of both orders
+stand equally clear of rounding."""
 BEND = (0.9, -0.4)
 """f''(x) and f'''(x) at `POINT`."""
 SCALE_SLOPE = 0.3
@@ -125,7 +125,7 @@ def _moment_gaps(setting: Setting, eta_value: float) -> tuple[Array, Array]:
     drift, covariance = model_moments(setting, values, _sums(z, w))
     gap_mean = np.abs(mean / eta_value - drift) / (1e-3 + np.abs(drift))
     exact = (centred * w) @ centred.T / eta_value
-    # A state that has no noise of the leading order, variance O(eta) per unit of time, is measured against it.
+    # eta in place of the variance of a state without noise of the leading order: see `_noisy`.
     own = np.sqrt(np.where(_noisy(setting, values, _sums(z, w)), np.diag(exact), eta_value))
     size = np.outer(own, own)
     return gap_mean, (np.abs(exact - covariance) / size).ravel()
@@ -137,7 +137,12 @@ def _sums(z: Array, w: Array) -> Sums:
 
 
 def _noisy(setting: Setting, values: dict[str, float], sums: Sums) -> NDArray[np.bool_]:
-    """Which states have noise of the leading order; for order two, where decays follow eta, as eta -> 0."""
+    """Which states have noise of the leading order; for order two, where decays follow eta, as eta -> 0.
+
+    The covariance of an order-two model, per unit of time, is eta Cov h_0 and right up to O(eta^2): relative to its own
+    size that is O(eta) for a state with noise in h_0, and nothing for one without, such as Adam's x, whose variance is
+    O(eta^3). There the gap is measured against eta. (An order-one model that keeps eta rho whole has all that noise.)
+    """
     diagonal = [setting.sde.full_covariance[i, i] / eta for i in range(len(setting.sde.states))]
     if setting.sde.weak_order == 2:
         diagonal = [sp.expand(entry).subs(eta, 0) for entry in diagonal]

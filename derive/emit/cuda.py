@@ -16,7 +16,7 @@ from adasde.derive.rule import UpdateRule
 HELPERS = {
     "arithmetic": ("maximum",),
     "normals": ("add_bridge", "normal", "pair_cosine", "pair_sine"),
-    "special": ("gamma_ratio", "sign_in", "student_t_in", "student_t_sign_in", "tiny_in"),
+    "special": ("gamma_step", "sign_in", "student_t_in", "student_t_sign_in", "tiny_in"),
 }
 """Functions that generated code takes from the modules of `adasde.kernels.cuda.device`."""
 

@@ -13,7 +13,7 @@ from adasde.derive.emit.module import parameter_symbols
 from adasde.derive.functions import student_t_sign
 from adasde.derive.law import Law
 from adasde.derive.rule import UpdateRule
-from adasde.derive.stability import gamma_ratio
+from adasde.derive.stability import gamma_step
 
 BRIDGE_STREAM = 8
 """First of the streams that split a step's motions over its substeps, as in `adasde.kernels.draws`."""
@@ -63,7 +63,7 @@ class _Shared:
         needed = set(body.loads)
         if any(value.has(student_t_sign) for value in lanes):
             (nu,) = law.parameters
-            self.per_step = (*self.per_step, (RATIO, gamma_ratio(nu)))
+            self.per_step = (*self.per_step, (RATIO, gamma_step(nu / 2) / sp.sqrt(sp.pi)))
             needed.add(RATIO)
         if draws_from_law and law.name == "student-t":
             needed.add(law.parameters[0])

@@ -7,6 +7,7 @@ from sympy.printing.pycode import PythonCodePrinter
 
 from adasde.derive.emit.printer import KernelPrinter
 from adasde.derive.functions import Expectation, empirical_sign, student_t_sign
+from adasde.derive.stability import gamma_step
 from adasde.derive.tails import normal_tail, side
 
 
@@ -23,8 +24,8 @@ class HostPrinter(KernelPrinter):
     _print_atan = _print_cos = _print_erf = _print_erfc = _print_exp = _print_expm1 = _print_helper
     _print_log = _print_log1p = _print_sin = _print_tanh = _print_helper
 
-    def _print_gamma_ratio(self, expr: sp.Expr) -> str:
-        return KernelPrinter._print_helper(self, expr)
+    def _print_gamma_step(self, expr: gamma_step) -> str:
+        return str(super()._print_helper(expr))
 
     def _print_Pow(self, expr: sp.Pow, rational: bool = False) -> str:
         return str(PythonCodePrinter._print_Pow(self, expr, rational=rational))

@@ -17,7 +17,7 @@ from adasde.derive.rule import Hyperparameter, UpdateRule
 
 COMMAND = "adasde kernels --write"
 QUADRATURE = 64
-"""Gauss nodes of an expectation without a closed form."""
+"""Quadrature nodes of an expectation without a closed form."""
 
 
 def kernel_module(

@@ -18,7 +18,7 @@ HELPERS = (
     "erfc",
     "exp",
     "expm1",
-    "gamma_ratio",
+    "gamma_step",
     "log",
     "log1p",
     "normal_tail",
@@ -53,7 +53,7 @@ class KernelPrinter(PythonCodePrinter):
         return f"{type(expr).__name__}({', '.join(self._print(argument) for argument in expr.args)})"
 
     _print_atan = _print_cos = _print_erf = _print_erfc = _print_exp = _print_expm1 = _print_helper
-    _print_gamma_ratio = _print_log = _print_log1p = _print_sign = _print_sin = _print_tanh = _print_helper
+    _print_gamma_step = _print_log = _print_log1p = _print_sign = _print_sin = _print_tanh = _print_helper
 
     def _print_composed(self, expr: sp.Expr) -> str:
         return f"({self._print(COMPOSED[type(expr)](expr.args[0]))})"

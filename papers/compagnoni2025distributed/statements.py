@@ -162,8 +162,9 @@ STATEMENTS = (
         "DSignSGD, phase of intermediate signals",
         {"drift of x": -(m * G / s + q)},
         None,
-        "lines with slope m and offset q that bound the drift: neither m, q nor the interval for a nu was read, so "
-        "there is no printed number to hold against the derivation; for Gaussian noise see compagnoni2025, phase 2",
+        "lines m y + q that bound the drift for signals in between: the values of m and q and the interval, which "
+        "depend on nu, were not read, and that some lines bound a bounded drift is always true; for Gaussian noise, "
+        "where they were read, see compagnoni2025, phase 2",
         expected="not checkable",
     ),
 )

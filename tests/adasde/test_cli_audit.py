@@ -13,7 +13,9 @@ from sympy.parsing.sympy_parser import parse_expr
 
 import adasde.papers
 from adasde.cli import main
+from adasde.cli.tables import audit_table
 from adasde.papers.statement import VERDICTS
+from adasde.papers.statement import row as computed
 
 FIELDS = {"paper", "statement", "number", "provenance", "verdict", "difference", "remark"}
 
@@ -73,3 +75,12 @@ def test_a_surprise_fails(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_unknown_paper() -> None:
     result = run("audit maladi2022")
     assert result.exit_code == 2 and "did you mean 'malladi2022'" in result.output
+
+
+def test_the_table_says_why_a_statement_is_not_checkable(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its reason stands where the difference of others does."""
+    statements = [s for s in adasde.papers.statements("compagnoni2025distributed") if s.derived is None]
+    rows = [computed(statement) for statement in statements]
+    audit_table(rows)
+    printed = " ".join(re.sub(r"[│\s]+", " ", capsys.readouterr().out).split())
+    assert rows and "were not read" in printed and "1 not checkable" in printed

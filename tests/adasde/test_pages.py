@@ -123,7 +123,7 @@ def test_pages_compile_inside_their_margins(tmp_path: Path, monkeypatch: pytest.
     assert not wide
     for module in (document, typesetting):
         monkeypatch.setattr(module, "LINE", 1e9)
-    assert max(compiled("adam --model order2", tmp_path)) > 100
+    assert max(compiled("adam --model order2", tmp_path)) > OVERFULL
 
 
 def test_order_of_writing() -> None:

@@ -46,6 +46,12 @@ def test_signsgd_under_heavy_tails(nu):
     assert set(outcomes([*one_step(about), *generated_kernels(about)])) == {"holds"}
 
 
+def test_signsgd_of_order_two_at_many_degrees_of_freedom():
+    """Its density has gamma functions that overflow from nu = 343 on."""
+    about = subject("signsgd", "order2", student_t(400.0, 0.3))
+    assert set(outcomes(generated_kernels(about))) == {"holds"}
+
+
 @pytest.mark.parametrize("name", ["sgd", "signsgd", "adamw"])
 def test_rung_four_holds(name):
     """Ensembles equal the linear recursion (or the birth-death law), and the stationary variance is right to O(eta)."""

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from adasde.derive.notation import G, Z
 from adasde.errors import InvalidParameter
 from adasde.noise import empirical, exponential, gaussian, laplace, mixture, rademacher, student_t, two_point
 from adasde.rules import rule_of
-from adasde.verify import closed_forms, gauss, moments, sign_law
+from adasde.verify import closed_forms, gauss, moments, sign_law, survey
 from adasde.verify.claims import published_forms
 from adasde.verify.closed_forms import closed_forms as rung4
 from adasde.verify.distribution import distribution, excess_kurtosis, variance
@@ -26,10 +27,11 @@ from adasde.verify.gauss import kernel_quadrature
 from adasde.verify.kernels import _points, generated_kernels
 from adasde.verify.kinks import switches, zeros
 from adasde.verify.moments import one_step
-from adasde.verify.nodes import kernel_nodes
+from adasde.verify.nodes import kernel_nodes, panels
 from adasde.verify.quadrature import rule as quadrature
 from adasde.verify.setting import setting
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 VALUES = np.random.default_rng(0).gamma(1.5, size=200)
 NOISES = {
     "gaussian": gaussian(0.5),
@@ -105,6 +107,13 @@ def test_a_lost_order_is_noticed_at_the_steps_of_order_two():
     assert one_step(dataclasses.replace(about, sde=flat))[-1].outcome == "fails"
 
 
+def test_a_sign_that_data_make_certain():
+    """Lion under 200 values: where all of them give one sign its variance is 0, not the root of what rounding leaves,
+    and a step function of the state is no linear rule."""
+    about = subject(str(EXAMPLES / "lion.py") + ":lion", survey.noises()["empirical"])
+    assert failures(generated_kernels(about)) == [] and rung4(about) == []
+
+
 def test_where_a_rule_has_kinks():
     """Zeros of arguments of signs and absolute values, and of differences below minima; exact if affine."""
     expression = sp.Min(sp.Abs(Z - sp.Rational(1, 4)), sp.Rational(1, 2)) * sp.sign(Z**2 - 2)
@@ -149,14 +158,27 @@ def test_a_wrong_expectation_is_noticed(rules, monkeypatch):
 
 @pytest.mark.parametrize("name", ["gaussian", "laplace", "exponential", "mixture"])
 def test_kernel_nodes(name):
-    """64 nodes of mass one, and 1e-6 for a function whose poles are half a standard deviation further than one."""
+    """64 nodes of mass one, and 1e-6 for what is at most one and has poles at a distance of one z: tanh(G + 1.5 z), and
+    poles all along the law; and for a square."""
     noise, law = NOISES[name], distribution(NOISES[name])
     z, w = kernel_nodes(noise, 64)
     assert z.shape == w.shape == (64,) and (w >= 0).all() and w.sum() == pytest.approx(1, abs=1e-14)
     fine, weight = quadrature(noise, 0.3)
-    for h in (np.tanh, lambda y: 1 / (1 + (y / 1.5) ** 2), np.square):
-        assert w @ h(z) == pytest.approx(weight @ h(fine), abs=1e-6)
+    tanhs = [lambda y, G=G: np.tanh(G + 1.5 * y) for G in np.linspace(-4, 4, 9)]
+    poles = [lambda y, c=c: 1 / (1 + (y - c) ** 2) for c in np.linspace(-3, 20, 24)]
+    for h in (*tanhs, *poles, np.square):
+        assert w @ h(z) == pytest.approx(weight @ h(fine), abs=gauss.TOLERANCE)
     assert law.values.size == 0
+
+
+def test_panels_share_their_error():
+    """Equal bounds on all four, and for z^2 beyond the last; more nodes make longer panels and a smaller bound."""
+    for count, pole in ((16, 1.0), (8, math.sqrt(2)), (32, 1.0)):
+        ends = panels(count, pole)
+        share = 2 * pole / np.diff(ends)
+        bounds = np.exp(-ends[:-1]) * (share + np.sqrt(1 + share**2)) ** (-2 * count)
+        assert bounds == pytest.approx(ends[-1] ** 2 * math.exp(-ends[-1]), rel=1e-6)
+    assert bounds[0] < 1e-11
 
 
 @pytest.mark.parametrize("name", NOISES)

@@ -15,6 +15,7 @@ from adasde.kernels.cuda.device.arithmetic import device
 from adasde.kernels.cuda.device.normals import cosine_sine, squared_radius
 from adasde.kernels.cuda.device.philox import path_words
 from adasde.kernels.normals import SINE_P
+from adasde.kernels.special import gamma_step as gamma_step  # passed on to generated kernels
 
 _S0, _S1, _S2, _S3, _S4, _S5, _S6, _S7, _S8 = SINE_P
 """sin(2 pi x) = x P(x^2) for |x| <= 1/4: CUDA's own sine needs memory for arguments of any size."""
@@ -38,17 +39,8 @@ def sign_in(T: Precision) -> Any:
     return sign
 
 
-def gamma_ratio(nu: float) -> float:
-    """Gamma((nu + 1)/2) / (sqrt(pi) Gamma(nu/2)), on the host; from nu = 300 on by a series in 1/(nu/2 - 1/4)^2."""
-    b = 0.5 * nu
-    if nu < 300:
-        return math.gamma(b + 0.5) / math.gamma(b) / math.sqrt(math.pi)
-    w = b - 0.25
-    return math.sqrt(w / math.pi) * (1 + 1 / (64 * w**2) - 19 / (8192 * w**4))
-
-
 def student_t_sign_in(T: Precision) -> Any:
-    """student_t_sign(y, nu, ratio) = E sign(y + T_nu) = 2 F(y) - 1, with ratio = `gamma_ratio` of nu.
+    """student_t_sign(y, nu, ratio) = E sign(y + T_nu) = 2 F(y) - 1, with ratio = Gamma((nu + 1)/2)/(sqrt(pi) Gamma(nu/2)).
 
     I_x(1/2, b) with b = nu/2 and x = y^2/(nu + y^2), by the series of positive terms that
     `adasde.kernels.special.student_t_sign` uses where nu is not whole: at most about 200 of them.
