@@ -103,13 +103,17 @@ def _run(
     see `statistics.add_block`.
     """
     states, d, paths = state.shape
-    times, early = saves.size, before.shape[0]
+    times, early, lanes, own = saves.size, before.shape[0], rows.shape[1], lanes_state
+    xs, losses, own_buckets = np.empty((times, d, lanes)), np.empty((times, lanes)), np.empty((times, lanes), np.int32)
     for offset in range(0, paths, block):
-        lanes = min(block, paths - offset)
-        xs, losses = np.empty((times, d, lanes)), np.empty((times, lanes))
-        own = lanes_state
-        if lanes < rows.shape[1]:
+        if paths - offset < lanes:
+            lanes = paths - offset
             own, rows = np.empty((states, d, lanes)), np.empty((rows.shape[0], lanes), rows.dtype)
+            xs, losses, own_buckets = (
+                np.empty((times, d, lanes)),
+                np.empty((times, lanes)),
+                own_buckets[:, :lanes].copy(),
+            )
         for n in range(states):
             for i in range(d):
                 for j in range(lanes):
@@ -139,11 +143,10 @@ def _run(
             words,
             shared,
         )
-        blocks_buckets = np.empty((times, lanes), np.int32)
-        add_block(xs, losses, count, mean, m2, loss_moments, diverged, blocks_buckets)
+        add_block(xs, losses, count, mean, m2, loss_moments, diverged, own_buckets)
         for n in range(times):
             for j in range(lanes):
-                buckets[n, offset + j] = blocks_buckets[n, j]
+                buckets[n, offset + j] = own_buckets[n, j]
 
 
 @njit(error_model="numpy", nogil=True)

@@ -15,7 +15,7 @@ import math
 from typing import Any
 
 from adasde.comparison import Agreement, Comparison, compare
-from adasde.run import DEFAULT_START
+from adasde.plan import DEFAULT_START
 from adasde.verify.check import Check
 from adasde.verify.setting import Setting
 
