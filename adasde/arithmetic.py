@@ -18,7 +18,8 @@ class Arithmetic:
     noise_precision  ``mix``: normals in float32, which end at |z| = 6.77, for a state in float64; ``double``: both in
                      float64, |z| up to 8.57, for studies of tails; the draws are other ones
     increments       Brownian increments of an SDE: ``gaussian``, or ``rademacher`` (+-1), as good for weak order one
-    fast             products and sums may contract to fused multiply-adds: the last digits then depend on the CPU
+    fast             products and sums of gradient, step and loss may contract to fused multiply-adds: the last digits
+                     then depend on the CPU; the draws are the same
     """
 
     noise_precision: str = "mix"

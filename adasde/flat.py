@@ -48,10 +48,9 @@ def flat_moments(flat: Any, run: Run, number: int) -> Moments:
     state, xs, losses = run.started(path, paths, early, begin)
     result = Moments.empty(len(run.saves), d, d <= FULL_COVARIANCE_UP_TO)
     buckets = np.empty((len(run.saves), paths), np.int32)
-    functions = map(run.arithmetic.compiled, (driver, flat, fill, run.loss.value))
-    call, *pointers = functions
-    call(
-        *(pointer(function) for function in pointers),
+    own = run.arithmetic.compiled
+    driver(
+        *(pointer(function) for function in (own(flat), fill, own(run.loss.value))),
         run.loss.data,
         run.p,
         np.ascontiguousarray(run.noise.scales(d)),

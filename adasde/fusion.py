@@ -46,16 +46,17 @@ LOOPS = {
         LANE1
 """,
     "plane, by coordinate": f"""{_PLANE}
-_gradient = np.empty((2, state.shape[2]))
+_gradient = np.empty(state.shape[2])
 {_HEAD}
+    _s = scale[0]
     for j in range(state.shape[2]):
         _x0, _x1 = state[0, 0, j], state[0, 1, j]
-        _gradient[0, j], _gradient[1, j] = _h00 * _x0 + _h01 * _x1, _h10 * _x0 + _h11 * _x1
-    for i in range(2):
-        _s = scale[i]
-        for j in range(state.shape[2]):
-            _g = _gradient[i, j]
-            LANE
+        _g, _gradient[j] = _h00 * _x0 + _h01 * _x1, _h10 * _x0 + _h11 * _x1
+        LANE0
+    _s = scale[1]
+    for j in range(state.shape[2]):
+        _g = _gradient[j]
+        LANE1
 """,
 }
 """The loops of a flat kernel by `Loss.family`; SHARED stands for what a step computes once, LANE for its loop body,

@@ -16,6 +16,7 @@ from adasde.ensemble import FULL_COVARIANCE_UP_TO, Array, Ensemble, Moments
 from adasde.flat import flat_moments, flat_of
 from adasde.losses.base import Loss
 from adasde.noise import Noise
+from adasde.pointers import pointer
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,11 +148,12 @@ class Run:
             self.loss.hessian_vector or driver.no_hessian,
             self.loss.noise_scale if from_data else driver.constant_scale,
             self.loss.value,
-            *self.draws,
-            self.correlate,
         )
-        self.arithmetic.compiled(driver.run_block)(
-            *map(self.arithmetic.compiled, functions),
+        # A user's own loss may raise, which only goes through a dispatcher.
+        given = pointer if self.flat is not None else lambda function: function
+        driver.run_block(
+            *(given(self.arithmetic.compiled(function)) for function in functions),
+            *map(given, (*self.draws, self.correlate)),
             self.loss.data,
             self.p,
             1 / math.sqrt(self.noise.batch) if from_data else 0.0,

@@ -51,9 +51,10 @@ def fill_rows(rows, words, shared, d, layers, chunk, first_path, seed, fresh):
     """The normals of `draws.fill_gaussian`, left in float32."""
     single, count = words.view(np.int32), rows.shape[0] // layers
     for c in range(layers):
+        own = shared[c]
         for r in range(0, count, 4):
             block = (chunk * count + r) >> 2
-            draw_block(words, shared[c], rows.shape[1], first_path, block, c, seed, fresh and r == 0)
+            draw_block(words, own, rows.shape[1], first_path, block, c, seed, fresh and r == 0)
             for k in range(0, 4, 2):
                 first, second = layer_row(r + k, d, layers, c), layer_row(r + k + 1, d, layers, c)
                 box_muller(single, k, rows, first, second)
@@ -64,9 +65,10 @@ def fill_rows64(rows, words, shared, d, layers, chunk, first_path, seed, fresh):
     """The normals of `draws64.fill_gaussian64`."""
     count = rows.shape[0] // layers
     for c in range(layers):
+        own = shared[c]
         for r in range(0, count, 2):
             block = (chunk * count + r) >> 1
-            draw_block(words, shared[c], rows.shape[1], first_path, block, c, seed, fresh and r == 0)
+            draw_block(words, own, rows.shape[1], first_path, block, c, seed, fresh and r == 0)
             box_muller64(words, rows, layer_row(r, d, layers, c), layer_row(r + 1, d, layers, c))
 
 

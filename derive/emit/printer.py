@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import sympy as sp
 from sympy.printing.precedence import PRECEDENCE
 from sympy.printing.pycode import PythonCodePrinter
@@ -43,6 +45,10 @@ COMPOSED = {
 """Functions that `adasde.kernels.special` lacks, in terms of those that it has."""
 
 
+_FIXED = re.compile(r"c\d+|inverse_s")
+"""Names of what a step works out before its loop over lanes, and of 1/s."""
+
+
 class KernelPrinter(PythonCodePrinter):
     """Python with `math` for scalars and the vectorising functions of `adasde.kernels.special`."""
 
@@ -69,6 +75,15 @@ class KernelPrinter(PythonCodePrinter):
 
     def _print_normal_tail(self, expr: normal_tail) -> str:
         return self._print_helper(expr)
+
+    def _print_Mul(self, expr: sp.Expr) -> str:
+        """Numbers of the step and the inverse scale before what differs from lane to lane: where the scale is the same
+        for all lanes, a compiler makes their product once."""
+        fixed = [a for a in expr.args if all(_FIXED.fullmatch(str(symbol)) for symbol in a.free_symbols)]
+        moving = sp.Mul(*(a for a in expr.args if a not in fixed))
+        if moving == 1 or "inverse_s" not in map(str, expr.args) or sum(not a.is_number for a in fixed) < 2:
+            return str(super()._print_Mul(expr))
+        return f"{super()._print_Mul(sp.Mul(*fixed))}*{self.parenthesize(moving, PRECEDENCE['Mul'])}"
 
     def _print_Max(self, expr: sp.Expr) -> str:
         return f"max({', '.join(self._print(argument) for argument in sorted(expr.args, key=sp.count_ops))})"
