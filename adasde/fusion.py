@@ -136,7 +136,8 @@ def _loops(function: ast.FunctionDef, family: str, noises: int) -> ast.Module:
     if family == "plane" and operations > LIGHT:
         family = "plane, by coordinate"
     loops = ast.parse(LOOPS[family].replace("NOISES", str(noises)))
-    return ast.fix_missing_locations(_Parts(parts).visit(loops))
+    filled: ast.Module = _Parts(parts).visit(loops)
+    return ast.fix_missing_locations(filled)
 
 
 def _coordinate(lane: list[ast.stmt], number: int) -> list[ast.stmt]:

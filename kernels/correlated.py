@@ -5,7 +5,7 @@ belongs to the Hermite polynomial He_n(Z) has increments with the correlation R_
 in the same way. The motion behind sign(g) has a correlation that depends on the state and is factored lane by lane.
 """
 
-# helpers e69db47e126f: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 90aaecb743d8: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math

@@ -4,7 +4,7 @@ The C library's functions stop vectorisation and differ in the last bit between 
 + - * / sqrt, fused multiply-adds, integer operations and selections alone. `tests/kernels/fit_erf.py` made the tables.
 """
 
-# helpers 1b2dcd6a5f59: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers fa514f5b45ec: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 from typing import Any, TypeVar
@@ -90,7 +90,8 @@ def polynomial(u: Real, c: tuple[Real, ...]) -> Real:
         high = fma(high, v, c[k])
     for k in range(n - 4, -1, -2):
         low = fma(low, v, c[k])
-    return fma(u, low, high) if n % 2 == 1 else fma(u, high, low)
+    result: Real = fma(u, low, high) if n % 2 == 1 else fma(u, high, low)
+    return result
 
 
 @inlined()

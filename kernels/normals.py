@@ -11,7 +11,7 @@ from the same stream are therefore dependent. Of two words w the first makes U a
 U lies strictly between 0 and 1, so that no draw is infinite.
 """
 
-# helpers d556cd709800: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers de01709ebaa7: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
@@ -64,7 +64,8 @@ def squared_radius32(word: np.int32) -> np.float32:
     # Next to U = 1, u has lost digits of U - 1; x = U - 1 still has them all.
     f = x if e == np.int32(0) else f
     s = f / (_TWO + f)
-    return fma(s, horner(s * s, RADIUS32_P), np.float32(e) * _MINUS_2_LN2)
+    result: np.float32 = fma(s, horner(s * s, RADIUS32_P), np.float32(e) * _MINUS_2_LN2)
+    return result
 
 
 @inlined()

@@ -7,7 +7,7 @@ A number takes two words of a Philox block for U and two for V, of which 52 and 
 Block b gives the numbers 2 b and 2 b + 1 of `fill_layer64`, and number b of both pairs and Student-t variates.
 """
 
-# helpers 93711dfb0397: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 065d79307533: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
@@ -55,7 +55,8 @@ def squared_radius64(u: float) -> float:
     s = f / (2.0 + f)
     z = s * s
     tail: float = fma(-z, horner(z, LOG_P), f)
-    return -2.0 * fma(e, _LN2, fma(-s, tail, f))
+    logarithm: float = fma(e, _LN2, fma(-s, tail, f))
+    return -2.0 * logarithm
 
 
 @inlined()

@@ -99,7 +99,7 @@ def one_round(c0: Word, c1: Word, c2: Word, c3: Word, k0: Word, k1: Word, m0: Wo
 
 
 @inlined()
-def _joined(low: Word, high: Word) -> int:
+def _joined(low: Word, high: Word) -> np.int64:
     return np.int64((low & _WORD) | (high << _HALF))
 
 
