@@ -147,21 +147,6 @@ def layer_row(r: int, d: int, layers: int, layer: int) -> int:
     return (r // d * layers + layer) * d + r % d
 
 
-@compiled(types.void(FLOATS, int64, int64, int64, int64, int64, int64, int64))
-def fill_layer32(
-    z: np.ndarray, d: int, layers: int, layer: int, first_path: int, first_q: int, stream: int, seed: int
-) -> None:
-    """`fill_layer` without the widening to float64."""
-    rows, lanes = z.shape[0] // layers, z.shape[1]
-    words, shared = word_buffers(lanes)
-    single = words.view(np.int32)
-    for row in range(0, rows, 4):
-        draw_block(words, shared, lanes, first_path, (first_q + row) >> 2, stream, seed, row == 0)
-        for k in range(0, 4, 2):
-            first, second = layer_row(row + k, d, layers, layer), layer_row(row + k + 1, d, layers, layer)
-            box_muller(single, k, z, first, second)
-
-
 @compiled(types.void(LANES, int64, int64, int64, int64, int64, int64, int64))
 def fill_layer(
     z: np.ndarray, d: int, layers: int, layer: int, first_path: int, first_q: int, stream: int, seed: int

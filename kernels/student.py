@@ -1,6 +1,6 @@
 """Draws under Student-t noise, see `draws`."""
 
-# helpers 065d79307533: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 4ca94aac1a41: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import numpy as np
