@@ -42,8 +42,9 @@ def cnn(channels: int, width: int, maps: tuple[int, int], dense: int, classes: i
 def resnet(channels: int, width: int, maps: int, dense: int, classes: int = 10) -> Any:
     """conv 3x3, conv 3x3 with a residual from the first, maxpool 2, dense, ReLU, dense; GroupNorm after each conv."""
     nn = require_torch().nn
+    Module: Any = nn.Module
 
-    class Residual(nn.Module):  # type: ignore[misc]
+    class Residual(Module):  # type: ignore[misc]
         """x + ReLU(GroupNorm(conv x))."""
 
         def __init__(self) -> None:
@@ -68,9 +69,10 @@ def resnet(channels: int, width: int, maps: int, dense: int, classes: int = 10) 
 
 def vit(width: int, patch: int, embedding: int, depth: int, heads: int, ffn: int, classes: int = 10) -> Any:
     """A vision transformer on images (1, width, width): patches, positions, pre-norm encoder, mean over the patches."""
-    nn, torch = require_torch().nn, require_torch()
+    torch = require_torch()
+    nn, Module = torch.nn, torch.nn.Module
 
-    class VisionTransformer(nn.Module):  # type: ignore[misc]
+    class VisionTransformer(Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.patches = nn.Conv2d(1, embedding, patch, stride=patch)
@@ -87,9 +89,10 @@ def vit(width: int, patch: int, embedding: int, depth: int, heads: int, ffn: int
 
 def character_transformer(vocabulary: int, context: int, embedding: int, depth: int, heads: int, ffn: int) -> Any:
     """A causal transformer on characters (n, context): logits (n, context, vocabulary) of the next one."""
-    nn, torch = require_torch().nn, require_torch()
+    torch = require_torch()
+    nn, Module = torch.nn, torch.nn.Module
 
-    class CharacterTransformer(nn.Module):  # type: ignore[misc]
+    class CharacterTransformer(Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.characters = nn.Embedding(vocabulary, embedding)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import resources
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +47,7 @@ def _descriptions() -> str:
     return "\n".join(file.read_text(encoding="utf-8") for file in files)
 
 
-def _sklearn_datasets():  # type: ignore[no-untyped-def]
+def _sklearn_datasets() -> Any:
     try:
         from sklearn import datasets
     except ImportError as error:

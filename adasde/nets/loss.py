@@ -80,6 +80,12 @@ class TorchLoss:
         flat = self._flat(x).requires_grad_()
         return self._numpy(require_torch().autograd.grad(self._losses(flat, samples).mean(), flat)[0])
 
+    def noisy_gradient(self, x: Array, weights: Array) -> Array:
+        """grad f(x) + sum_i weights_i grad l_i(x) / N (d,), with one backward pass."""
+        torch = require_torch()
+        flat, given = self._flat(x).requires_grad_(), torch.as_tensor(1 + weights, dtype=self._dtype)
+        return self._numpy(torch.autograd.grad((given * self._losses(flat)).mean(), flat)[0])
+
     def gradient_and_noise(self, x: Array, weights: Array) -> tuple[Array, Array]:
         """grad f(x) and sum_i weights_i grad l_i(x) / N, (d,) each, with one forward pass and two backward passes."""
         torch = require_torch()
@@ -116,10 +122,18 @@ class TorchLoss:
 
     def variance(self, x: Array) -> Array:
         """Per-sample variance Sigma_jj = (1/N) sum_i (g_ij - mean g_j)^2, (d,), g_i = grad l_i(x)."""
-        mean, square = self.gradient(x), np.zeros(self.dimension)
-        for _, gradients in self.per_sample_gradients(x):
+        return self.variance_and_weighted(x, np.empty((0, self.samples)))[0]
+
+    def variance_and_weighted(self, x: Array, weights: Array) -> tuple[Array, Array]:
+        """Per-sample variance (d,), and sum_i weights_ki grad l_i(x) for each row k of weights (K, N), which is (K, d);
+        in one pass over the per-sample gradients."""
+        torch = require_torch()
+        mean, given = self.gradient(x), torch.as_tensor(weights, dtype=self._dtype)
+        square, total = np.zeros(self.dimension), torch.zeros(len(weights), self.dimension, dtype=self._dtype)
+        for part, gradients in self.per_sample_gradients(x):
             square += ((self._numpy(gradients) - mean) ** 2).sum(axis=0)
-        return square / self.samples
+            total += given[:, part] @ gradients
+        return square / self.samples, self._numpy(total)
 
     def covariance(self, x: Array) -> Array:
         """Per-sample covariance Sigma (d, d), for networks so small that it fits into memory."""
@@ -135,30 +149,27 @@ class TorchLoss:
         With standard normal z the weighted gradient sum_i w_i grad l_i / N is Gaussian with mean 0 and covariance
         Sigma/B, that of a minibatch of B samples drawn with replacement.
         """
-        return math.sqrt(self.samples / batch) * (z - z.mean(axis=-1, keepdims=True))
+        weights: Array = math.sqrt(self.samples / batch) * (z - z.mean(axis=-1, keepdims=True))
+        return weights
 
     def noise(self, x: Array, z: Array, batch: int) -> Array:
         """Gaussian gradient noise of covariance Sigma(x)/B (d,), by one weighted backward pass; z (N,) normal."""
         return self.gradient_and_noise(x, self.noise_weights(z, batch))[1]
 
-    def weighted_gradients(self, x: Array, weights: Array) -> Array:
-        """sum_i weights_ki grad l_i(x) for each row k of weights (K, N): (K, d), by per-sample gradients in chunks."""
-        torch = require_torch()
-        given = torch.as_tensor(weights, dtype=self._dtype)
-        total = torch.zeros(len(weights), self.dimension, dtype=self._dtype)
-        for part, gradients in self.per_sample_gradients(x):
-            total += given[:, part] @ gradients
-        return self._numpy(total)
-
     def minibatch_gradients(self, x: Array, batches: NDArray[np.int64]) -> Array:
         """Mean gradients (K, d) of K minibatches, given as the numbers (K, B) of their samples."""
+        return self.variance_and_weighted(x, self.minibatch_weights(batches))[1]
+
+    def minibatch_weights(self, batches: NDArray[np.int64]) -> Array:
+        """How often each sample is in each of K minibatches (K, B), divided by B: (K, N)."""
         counts = np.zeros((len(batches), self.samples))
         np.add.at(counts, (np.arange(len(batches))[:, None], batches), 1 / batches.shape[1])
-        return self.weighted_gradients(x, counts)
+        return counts
 
     def negative(self, x: Array, batches: NDArray[np.int64]) -> Array:
         """Empirical P(g < 0) per coordinate (d,), g the gradient of a minibatch, over the given minibatches (K, B)."""
-        return (self.minibatch_gradients(x, batches) < 0).mean(axis=0)
+        shares: Array = (self.minibatch_gradients(x, batches) < 0).mean(axis=0)
+        return shares
 
     def _flat(self, x: ArrayLike) -> Any:
         """x as a tensor on its own memory, in float32 as a copy."""

@@ -80,7 +80,9 @@ def test_agrees_with_a_plain_loop(build: Callable[[], Any], chunk: int | None) -
     weights = np.random.default_rng(1).standard_normal((2, 11))
     gradient, noise = loss.gradient_and_noise(x, weights[0])
     assert close(gradient, rows.mean(axis=0)) and close(noise, weights[0] @ rows / 11)
-    assert close(loss.weighted_gradients(x, weights), weights @ rows)
+    variance, weighted = loss.variance_and_weighted(x, weights)
+    assert close(variance, (centred**2).mean(axis=0)) and close(weighted, weights @ rows)
+    assert close(loss.noisy_gradient(x, weights[0]), rows.mean(axis=0) + weights[0] @ rows / 11)
     batches = np.random.default_rng(2).integers(11, size=(40, 3))
     negative = np.array([rows[batch].mean(axis=0) < 0 for batch in batches]).mean(axis=0)
     # A mean that is 0 in one order of summation may be 1e-17 in another: count only coordinates without such means.
@@ -111,7 +113,8 @@ def noise_fails(loss: TorchLoss, weights: Callable[[np.ndarray, int], np.ndarray
     degrees of freedom for each of 40 directions u, S the mean of n n' over K draws."""
     draws, batch, rng = 4000, 5, np.random.default_rng(7)
     x, sigma = loss.start, loss.covariance(loss.start)
-    noise = loss.weighted_gradients(x, weights(rng.standard_normal((draws, loss.samples)), batch)) / loss.samples
+    given = weights(rng.standard_normal((draws, loss.samples)), batch)
+    noise = loss.variance_and_weighted(x, given)[1] / loss.samples
     directions = np.vstack([rng.standard_normal((39, loss.dimension)), loss.gradient(x)])
     expected = np.einsum("ki,ij,kj->k", directions, sigma, directions) / batch
     found = ((noise @ directions.T) ** 2).sum(axis=0) / expected
@@ -131,7 +134,7 @@ def test_covariance_of_weighted_noise() -> None:
 def test_noise_is_the_weighted_gradient() -> None:
     _, loss, _, _ = problem(dense)
     z = np.random.default_rng(0).standard_normal(11)
-    expected = loss.weighted_gradients(loss.start, loss.noise_weights(z, 4)[None])[0] / 11
+    expected = loss.variance_and_weighted(loss.start, loss.noise_weights(z, 4)[None])[1][0] / 11
     assert close(loss.noise(loss.start, z, 4), expected)
 
 
