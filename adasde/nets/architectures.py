@@ -44,7 +44,7 @@ def resnet(channels: int, width: int, maps: int, dense: int, classes: int = 10) 
     nn = require_torch().nn
     Module: Any = nn.Module
 
-    class Residual(Module):  # type: ignore[misc]
+    class Residual(Module):  # type: ignore[misc, valid-type]
         """x + ReLU(GroupNorm(conv x))."""
 
         def __init__(self) -> None:
@@ -72,7 +72,7 @@ def vit(width: int, patch: int, embedding: int, depth: int, heads: int, ffn: int
     torch = require_torch()
     nn, Module = torch.nn, torch.nn.Module
 
-    class VisionTransformer(Module):  # type: ignore[misc]
+    class VisionTransformer(Module):  # type: ignore[misc, valid-type]
         def __init__(self) -> None:
             super().__init__()
             self.patches = nn.Conv2d(1, embedding, patch, stride=patch)
@@ -92,7 +92,7 @@ def character_transformer(vocabulary: int, context: int, embedding: int, depth: 
     torch = require_torch()
     nn, Module = torch.nn, torch.nn.Module
 
-    class CharacterTransformer(Module):  # type: ignore[misc]
+    class CharacterTransformer(Module):  # type: ignore[misc, valid-type]
         def __init__(self) -> None:
             super().__init__()
             self.characters = nn.Embedding(vocabulary, embedding)

@@ -22,7 +22,8 @@ def normals(seed: int, step: int, substeps: int, shape: tuple[int, ...]) -> Arra
     if substeps == 1:
         return whole[None]
     parts = stream(seed, BRIDGE, step).standard_normal((substeps, *shape))
-    return parts - parts.mean(axis=0) + whole / np.sqrt(substeps)
+    bridged: Array = parts - parts.mean(axis=0) + whole / np.sqrt(substeps)
+    return bridged
 
 
 def minibatch(seed: int, step: int, samples: int, batch: int) -> NDArray[np.int64]:

@@ -144,7 +144,7 @@ def _bank(loss: TorchLoss, x: Array, noise: str, setting: Setting, step: Any, se
     """The bank at x, with no more in it than the step reads."""
     linear = set(step.degrees) == {1}
     if noise == "full" and step.moments == 0 and linear:  # the optimizer itself: its noise comes with the gradient
-        return Bank(np.zeros(loss.dimension), np.empty((0, loss.dimension)))
+        return Bank(np.zeros(loss.dimension), np.empty((0, loss.dimension), np.float32))
     size = 0 if linear or noise == "diagonal" else setting.bank
     return draw_bank(loss, x, noise, setting.batch, size, seed, k)
 

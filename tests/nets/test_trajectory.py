@@ -110,7 +110,7 @@ def test_motions_are_correlated_like_their_function(degree: int) -> None:
     factor = np.linalg.cholesky(R)
     found = []
     for _ in range(4000):
-        bank = Bank(scale, (rng.standard_normal((256, 3)) @ factor.T) * scale)
+        bank = Bank(scale, ((rng.standard_normal((256, 3)) @ factor.T) * scale).astype(np.float32))
         found.append(motion(bank, gradient, degree, rng.standard_normal(256)))
     z, a = np.array(found), gradient / scale
     for i in range(3):
@@ -129,7 +129,7 @@ def test_empirical_signs() -> None:
     where g = 0 with positive probability."""
     rng = np.random.default_rng(3)
     draws = np.column_stack([rng.exponential(size=200) - 0.3, np.repeat([0.0, 1.0], 100), np.ones(200), np.zeros(200)])
-    bank = Bank(draws.std(axis=0), draws)
+    bank = Bank(draws.std(axis=0), draws.astype(np.float32))
     mixture = rng.standard_normal((20_000, 200))
     found = [empirical_signs(bank, np.zeros(4), row) for row in mixture]
     G, s, _ = found[0]
@@ -140,7 +140,7 @@ def test_empirical_signs() -> None:
     expected = np.cov(signs.T)
     assert expected[1, 1] < 0.3 and 1 - mu[1] ** 2 == pytest.approx(0.75)
     assert np.allclose(np.cov(diffusion.T), expected, atol=6 * np.sqrt(2 / 20_000))
-    assert np.abs(diffusion[:, 2:]).max() < 1e-12
+    assert not diffusion[:, 2:].any()
 
 
 def test_bank_of_real_minibatches(loss: TorchLoss) -> None:
@@ -152,7 +152,7 @@ def test_bank_of_real_minibatches(loss: TorchLoss) -> None:
 
     batches = stream(4, BANK, 2).integers(40, size=(5, 8))
     expected = [loss.gradient(loss.start, batch) - loss.gradient(loss.start) for batch in batches]
-    assert np.allclose(bank.draws, expected, atol=1e-14)
+    assert np.allclose(bank.draws, expected, atol=1e-7)
 
 
 def test_works_on_one_memory(loss: TorchLoss) -> None:
