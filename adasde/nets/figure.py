@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from adasde.nets.study import Finished
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 STYLES = {
@@ -37,7 +38,7 @@ def loss_figure(finished: Sequence[Finished], title: str) -> Figure:
     rows = -(-len(names) // columns)
     figure = Figure(figsize=(4.3 * columns, 3.4 * rows + 1.3), layout="constrained", dpi=130)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
-    labels: dict[str, object] = {}
+    labels: dict[str, Any] = {}
     for axes, name in zip(grid, names, strict=False):
         chosen = [one for one in finished if one.task.setting.optimizer == name]
         _draw(axes, chosen)
@@ -57,7 +58,7 @@ def loss_figure(finished: Sequence[Finished], title: str) -> Figure:
     return figure
 
 
-def _draw(axes, finished) -> None:  # type: ignore[no-untyped-def]
+def _draw(axes: Axes, finished: Sequence[Finished]) -> None:
     shown = []
     for curve, (label, colour, line) in STYLES.items():
         chosen = [one for one in finished if one.task.curve.name == curve]
