@@ -148,6 +148,8 @@ def run_tasks(
             loss_of(name, "float64")  # what is missing or wrong is said here, once, before anything runs
         with worker_processes(processes) as pool:
             complete = _drain(pool, left, out, processes, took)
+    if not complete:  # what had ended when the interrupt came, and was not taken
+        ended |= {one.task.path(out): one for one in (stored(task, out) for task in tasks) if one is not None}
     return [ended[path] for path in (task.path(out) for task in tasks) if path in ended], complete
 
 
@@ -167,9 +169,7 @@ def _drain(pool: Any, left: Iterator[Task], out: Path, processes: int, took: Cal
     except KeyboardInterrupt:
         for future in running:
             future.cancel()
-        for future in wait(running).done:
-            if not future.cancelled():
-                took(future.result())
+        wait(running)
         return False
 
 
