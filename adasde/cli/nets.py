@@ -16,6 +16,8 @@ import click
 from adasde.domain import counted
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from adasde.nets.gaps import Interval
     from adasde.nets.report import Row
     from adasde.nets.study import Finished
@@ -94,22 +96,26 @@ def net_tables(found: Sequence[Row]) -> None:
         for curve in dict.fromkeys(name for row in chosen for name in row.losses):
             losses.add_row(curve, *(_loss(row, curve) for row in chosen))
         out.print(losses)
-        named = Table(
-            title="Gaps of final losses by what they are due to",
-            caption="* the interval leaves out 0; of twenty gaps that are not there, one is expected to do so",
-        )
-        named.add_column("due to")
-        named.add_column("is")
-        for row in chosen:
-            named.add_column(row.task.setting.optimizer, justify="right")
-        kinds = dict.fromkeys((g.cause, f"{g.minuend} less {g.subtrahend}") for row in chosen for g in row.gaps)
-        for cause, words in kinds:
-            named.add_row(cause, words, *(_gap(row, cause) for row in chosen))
-        out.print(named)
+        out.print(_gap_table(chosen))
         for row in chosen:
             if row.closed is not None and math.isfinite(row.closed.mean):
                 share = f"{row.closed.mean:.0%} ± {row.closed.half:.0%}"
                 out.print(f"{row.task.setting.optimizer}: the empirical law closes {share} of the Gaussian model's gap")
+
+
+def _gap_table(chosen: Sequence[Row]) -> Table:
+    from rich.table import Table
+
+    kinds = {gap.cause: f"{gap.minuend} less {gap.subtrahend}" for row in chosen for gap in row.gaps}
+    meanings = "\n".join(f"{cause}: {words}" for cause, words in kinds.items())
+    caption = "* the interval leaves out 0; of twenty gaps that are not there, one is expected to do so"
+    table = Table(title="Gaps of final losses by what they are due to", caption=f"{caption}\n{meanings}")
+    table.add_column("due to")
+    for row in chosen:
+        table.add_column(row.task.setting.optimizer, justify="right")
+    for cause in kinds:
+        table.add_row(cause, *(_gap(row, cause) for row in chosen))
+    return table
 
 
 def _loss(row: Row, curve: str) -> str:
@@ -123,7 +129,7 @@ def _loss(row: Row, curve: str) -> str:
 def _gap(row: Row, cause: str) -> str:
     for gap in row.gaps:
         if gap.cause == cause:
-            star = "*" if gap.difference.away_from_zero else ""
+            star = "*" if gap.seen else " "
             return _interval(gap.difference, "+") + star if math.isfinite(gap.difference.mean) else "diverged"
     return ""
 

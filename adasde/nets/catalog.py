@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from adasde.errors import InvalidParameter, MissingData, UnknownName
-from adasde.nets import architectures, data
+from adasde.nets import architectures, data, local_data
 from adasde.nets.loss import DTYPES, TorchLoss
 from adasde.nets.torch_module import require_torch
 
@@ -39,6 +39,16 @@ def _characters(samples: int, context: int) -> tuple[Any, Any, Any]:
     return architectures.character_transformer(vocabulary, context, 24, 2, 4, 48), *windows
 
 
+def _mnist(module: Callable[[], Any]) -> tuple[Any, Any, Any]:
+    return module(), *local_data.mnist(POPULATION)
+
+
+def _cifar10(module: Callable[[], Any]) -> tuple[Any, Any, Any]:
+    return module(), *local_data.cifar10(POPULATION)
+
+
+POPULATION = 1000
+"""Images of MNIST and CIFAR-10 that are taken as the fixed population."""
 TUMOURS = "scikit-learn's breast cancer data (569 samples, 30 inputs)"
 IMAGES = "256 of scikit-learn's 1797 digits (8 × 8)"
 NETS = {
@@ -55,7 +65,21 @@ NETS = {
         "Character transformer on 256 windows of 16 characters of scikit-learn's own descriptions of data sets",
         lambda: _characters(256, 16),
     ),
+    "cnn-mnist": Net(
+        f"CNN on the first {POPULATION} training images of MNIST",
+        lambda: _mnist(lambda: architectures.cnn(1, 28, (32, 32), 128)),
+    ),
+    "vit-mnist": Net(
+        f"Vision transformer on the first {POPULATION} training images of MNIST, as one patch each",
+        lambda: _mnist(lambda: architectures.vit(28, 28, 48, 3, 6, 192)),
+    ),
+    "resnet-cifar10": Net(
+        f"ResNet with GroupNorm on the first {POPULATION} training images of CIFAR-10",
+        lambda: _cifar10(lambda: architectures.resnet(3, 32, 32, 128)),
+    ),
 }
+BUNDLED = tuple(name for name in NETS if not name.endswith(("-mnist", "-cifar10")))
+"""Networks on data that scikit-learn ships; the others need the user's own files, see `local_data`."""
 
 
 def network(name: str, dtype: str = "float64") -> TorchLoss:

@@ -14,6 +14,7 @@ from adasde.nets.study import Finished
 
 LEVEL = 0.95
 """Of each interval by itself: of twenty gaps that are not there, one is expected to be outside."""
+ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -24,22 +25,26 @@ class Interval:
     half: float
     seeds: int
 
-    @property
-    def away_from_zero(self) -> bool:
-        return abs(self.mean) > self.half
-
     def holds(self, value: float) -> bool:
         return abs(value - self.mean) <= self.half
 
 
 @dataclass(frozen=True)
 class Gap:
-    """A difference of final losses: what it is due to, minuend and subtrahend by the names of their curves."""
+    """A difference of final losses: what it is due to, minuend and subtrahend by the names of their curves; size is the
+    larger of the two losses."""
 
     cause: str
     minuend: str
     subtrahend: str
     difference: Interval
+    size: float
+
+    @property
+    def seen(self) -> bool:
+        """Whether the interval leaves out 0 by more than rounding: where two curves are the same but for rounding, as
+        SGD and its SDE at dt = lr are, it says nothing."""
+        return abs(self.difference.mean) > self.difference.half + ROUNDING * self.size
 
 
 CAUSES = (
@@ -80,7 +85,8 @@ def gaps(final: Mapping[str, Mapping[int, float]]) -> list[Gap]:
         if minuend in final and subtrahend in final:
             seeds = sorted(final[minuend].keys() & final[subtrahend].keys())
             differences = [final[minuend][seed] - final[subtrahend][seed] for seed in seeds]
-            found.append(Gap(cause, minuend, subtrahend, interval(differences)))
+            size = max(abs(final[name][seed]) for name in (minuend, subtrahend) for seed in seeds)
+            found.append(Gap(cause, minuend, subtrahend, interval(differences), size))
     return found
 
 

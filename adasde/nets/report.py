@@ -42,7 +42,13 @@ class Row:
             "final_loss": {name: _spelled(found) for name, found in self.losses.items()},
             "diverged": self.diverged,
             "gaps": [
-                {"cause": gap.cause, "minuend": gap.minuend, "subtrahend": gap.subtrahend, **_spelled(gap.difference)}
+                {
+                    "cause": gap.cause,
+                    "minuend": gap.minuend,
+                    "subtrahend": gap.subtrahend,
+                    **_spelled(gap.difference),
+                    "seen": gap.seen,
+                }
                 for gap in self.gaps
             ],
             "empirical_closes": None if self.closed is None else _spelled(self.closed),
@@ -65,7 +71,7 @@ def _row(group: list[Finished]) -> Row:
     return Row(group[0].task, losses, diverged, gaps(final), share_closed(final))
 
 
-def _spelled(found: Interval) -> dict[str, float | int | None]:
+def _spelled(found: Interval) -> dict[str, Any]:
     """Numbers that JSON has: None for what is not finite."""
     values = {"mean": found.mean, "low": found.mean - found.half, "high": found.mean + found.half}
     return {**{name: v if math.isfinite(v) else None for name, v in values.items()}, "seeds": found.seeds}

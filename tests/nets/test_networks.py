@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 from adasde.errors import InvalidParameter, MissingData, UnknownName
-from adasde.nets import NETS, network
+from adasde.nets import network
+from adasde.nets.catalog import BUNDLED, NETS
 from adasde.nets.data import characters
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", BUNDLED)
 def test_networks_learn(name: str) -> None:
     """The initial loss is about that of guessing, log of the number of classes, and 60 steps of Adam lower it by a
     tenth at least; the same parameters at every call."""
@@ -33,7 +34,8 @@ def test_networks_learn(name: str) -> None:
 
 
 def test_titles_say_what_the_data_is() -> None:
-    assert all("scikit-learn's" in net.title for net in NETS.values())
+    assert all("scikit-learn's" in NETS[name].title for name in BUNDLED)
+    assert all(NETS[name].title.count("first 1000 training images") == 1 for name in NETS if name not in BUNDLED)
 
 
 def test_characters_are_text() -> None:
