@@ -180,3 +180,18 @@ def test_refusals() -> None:
         check(Curve("malladi2022", "full"), setting("sgd"))
     with pytest.raises(UnknownName, match="minibatch"):
         check(Curve("sde", "half"), setting("sgd"))
+
+
+def test_how_often_noise_is_looked_at(loss: TorchLoss, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sigma every ten steps; the signs of real minibatches at every step."""
+    seen: list[tuple[str, int]] = []
+
+    def watched(*arguments: Any) -> Bank:
+        seen.append((arguments[2], arguments[-1]))
+        return draw_bank(*arguments)
+
+    monkeypatch.setattr("adasde.nets.trajectory.draw_bank", watched)
+    for noise in ("full", "empirical"):
+        trajectory(loss, Curve("sde", noise), setting("signsgd"), seed=0)
+    assert [k for noise, k in seen if noise == "full"] == [0, 10, 20]
+    assert [k for noise, k in seen if noise == "empirical"] == list(range(25))
