@@ -18,6 +18,7 @@ from adasde.run import Run
 
 SOURCES = (
     "losses/*.py",
+    "nets/*.py",
     "arithmetic.py",
     "covariance.py",
     "ensemble.py",

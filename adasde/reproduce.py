@@ -49,7 +49,7 @@ def _losses(ensemble: Ensemble) -> dict[str, object]:
 def chosen(paper: str, figure: str | None = None) -> tuple[Experiment, ...]:
     """The experiments of a paper, or the one of a figure. Raises `UnknownName`."""
     if paper not in experiments():
-        raise UnknownName("paper", paper, experiments())
+        raise UnknownName("paper", paper, (*experiments(), "nets"))
     known = {experiment.figure: experiment for experiment in experiments()[paper]}
     if figure is not None and figure not in known:
         raise UnknownName(f"{paper}: figure", figure, known)
@@ -91,11 +91,11 @@ def reproduce(
             result = Result(experiment, loss.minimum, comparison)
             if out is not None:
                 record.append(result.to_dict())
-                _write(out / "results.json", json.dumps(record))
+                write_whole(out / "results.json", json.dumps(record))
             yield result
 
 
-def _write(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
     """Replaces a file as a whole, so that an interrupt leaves the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".part")

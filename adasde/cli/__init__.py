@@ -15,7 +15,8 @@ _COMMANDS = {
     "simulate": ("simulate", "Simulate an ensemble of an optimizer or of one of its SDE models."),
     "sweep": ("sweep", "Simulate a grid of optimizers, hyperparameters, noises and seeds."),
     "verify": ("verify", "Check derivation, kernels and models against the optimizer."),
-    "reproduce": ("reproduce", "Rerun the experiments of a paper: table of verdicts and figures."),
+    "noise": ("noise", "Diagnose the gradient noise of a network."),
+    "reproduce": ("reproduce", "Rerun the experiments of a paper: table of verdicts and figures; `nets` for networks."),
 }
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
+
+from adasde.errors import InvalidParameter
 
 
 @click.command("reproduce")
@@ -18,11 +21,30 @@ import click
     help="Folder for results.json and the figure.",
 )
 @click.option("--threads", type=int, help="Worker threads; the result does not depend on it.")
-def command(paper: str, figure: str | None, quick: bool, out: Path, threads: int | None) -> None:
+@click.option("--net", "nets", multiple=True, help="With `nets`: one network only, by its name; may be repeated.")
+@click.option("--optimizer", "chosen", multiple=True, help="With `nets`: one optimizer only; may be repeated.")
+@click.option("--seeds", type=int, help="With `nets`: runs of each curve.  [default: 5; 3 with --quick]")
+@click.option("--processes", type=int, help="With `nets`: worker processes; the result does not depend on it.")
+@click.option("--json", "as_json", is_flag=True, help="With `nets`: print the results as JSON.")
+def command(paper: str, figure: str | None, quick: bool, out: Path, threads: int | None, **study: Any) -> None:
     """Rerun the experiments of PAPER: each optimizer against each of its SDE models at dt = lr and dt = lr/4.
 
     The final mean losses are compared on common noise; verdicts are those of `adasde.compare`.
+
+    PAPER `nets` is the study of networks with real minibatches: MLP, CNN, ResNet and transformers on data that
+    scikit-learn ships. It runs the optimizer on real minibatches, the optimizer with injected Gaussian noise, and its
+    SDE models with the full and with the diagonal covariance of the samples' gradients, and names each gap between
+    their final losses. Curves are kept in OUT one by one: run it again to go on after an interrupt.
     """
+    if paper == "nets":
+        _nets(figure, threads, quick, out, study)
+        return
+    for name, value in study.items():
+        if value:
+            option = {"nets": "net", "chosen": "optimizer", "as_json": "json"}.get(name, name)
+            raise InvalidParameter(
+                f"reproduce {paper}: --{option}", value, "{nothing}", "it belongs to `reproduce nets`"
+            )
     from adasde.cli.tables import verdict_tables
     from adasde.comparison import Comparison
     from adasde.plots import comparison_grid
@@ -49,3 +71,12 @@ def command(paper: str, figure: str | None, quick: bool, out: Path, threads: int
     comparison_grid(list(rows.values()), title).savefig(out / "losses.png")
     verdict_tables(paper, results)
     click.echo(f"figure: {out / 'losses.png'}\nnumbers: {out / 'results.json'}")
+
+
+def _nets(figure: str | None, threads: int | None, quick: bool, out: Path, study: dict[str, Any]) -> None:
+    from adasde.cli.nets import reproduce_nets
+
+    for name, value, better in (("figure", figure, "--net"), ("threads", threads, "--processes")):
+        if value is not None:
+            raise InvalidParameter(f"reproduce nets: --{name}", value, "{nothing}", f"use {better}")
+    reproduce_nets(study["nets"], study["chosen"], quick, out, study["seeds"], study["processes"], study["as_json"])

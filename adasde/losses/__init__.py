@@ -16,6 +16,7 @@ KINDS = {
     "quadratic": "quadratic:a,b,... (f = sum a_i x_i^2 / 2) or quadratic:@H.npy (a dense matrix)",
     "saddle": "saddle (the embedded saddle of Compagnoni et al. 2025) or saddle:h1,h2,...",
     "mlp": "mlp:breast_cancer[:[HIDDEN,HIDDEN,...][:tanh|relu]] (scikit-learn's data, standardised)",
+    "net": "net:NAME (a network in torch, e.g. net:cnn-digits), or net:./file.py:make for a module of your own",
 }
 _HOMES = {
     "Loss": "base",
@@ -49,7 +50,18 @@ def parse_loss(text: str) -> Loss:
         return EmbeddedSaddle(_numbers("saddle: h", rest)) if rest else EmbeddedSaddle()
     if kind == "mlp":
         return _mlp(rest)
+    if kind == "net":
+        return _net(rest)
     raise UnknownName("loss", kind, KINDS)
+
+
+def _net(rest: str) -> Loss:
+    from adasde.nets.torch_module import require_torch
+
+    require_torch()
+    from adasde.nets.bridge import net_loss
+
+    return net_loss(rest)
 
 
 def _quadratic(rest: str) -> Loss:

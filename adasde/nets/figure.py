@@ -1,0 +1,77 @@
+"""Figures of a study: losses over time, one panel an optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from adasde.nets.study import Finished
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+STYLES = {
+    "algorithm-minibatch": ("optimizer, real minibatches", "#1f1f1f", "-"),
+    "algorithm-full": ("optimizer, injected Gaussian noise", "#8a8a8a", "-"),
+    "sde-full": ("sde, full Σ, dt = lr", "#0072b2", "--"),
+    "sde-full-dt4": ("sde, full Σ, dt = lr/4", "#0072b2", ":"),
+    "sde-diagonal": ("sde, diagonal Σ, dt = lr", "#e69f00", "--"),
+    "sde-diagonal-dt4": ("sde, diagonal Σ, dt = lr/4", "#e69f00", ":"),
+    "sde-empirical": ("sde, empirical P(g < 0), dt = lr", "#cc79a7", "--"),
+    "sde-empirical-dt4": ("sde, empirical P(g < 0), dt = lr/4", "#cc79a7", ":"),
+    "compagnoni2025-full": ("compagnoni2025, full Σ", "#d55e00", "-."),
+    "malladi2022-full": ("malladi2022, full Σ", "#009e73", "-."),
+}
+"""Label, colour (Okabe-Ito) and line of each curve."""
+
+
+def loss_figure(finished: Sequence[Finished], title: str) -> Figure:
+    """Mean loss over seeds of every curve of one network, with a band of one standard deviation for the optimizer and
+    the model with the full Sigma at dt = lr. Where a seed diverged the mean stops."""
+    from matplotlib.figure import Figure
+
+    names = list(dict.fromkeys(one.task.setting.optimizer for one in finished))
+    columns = min(3, len(names))
+    rows = -(-len(names) // columns)
+    figure = Figure(figsize=(4.3 * columns, 3.4 * rows + 1.3), layout="constrained", dpi=130)
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    labels: dict[str, Any] = {}
+    for axes, name in zip(grid, names, strict=False):
+        chosen = [one for one in finished if one.task.setting.optimizer == name]
+        _draw(axes, chosen)
+        labels |= dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
+        setting = chosen[0].task.setting
+        axes.set_title(f"{name}, " + ", ".join(f"{k} {v:g}" for k, v in setting.hyperparameters.items()), fontsize=8)
+        axes.set_xlabel("step", fontsize=8)
+        axes.tick_params(labelsize=7, which="both")
+    for axes in grid[len(names) :]:
+        axes.set_visible(False)
+    for axes in grid[::columns]:
+        axes.set_ylabel("loss over all samples", fontsize=8)
+    figure.legend(labels.values(), labels.keys(), loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+    seeds = len({one.task.seed for one in finished})
+    batch = finished[0].task.setting.batch
+    figure.suptitle(f"{title}\nminibatches of {batch} with replacement; mean over {seeds} seeds ± one sd", fontsize=10)
+    return figure
+
+
+def _draw(axes: Axes, finished: Sequence[Finished]) -> None:
+    shown = []
+    for curve, (label, colour, line) in STYLES.items():
+        chosen = [one for one in finished if one.task.curve.name == curve]
+        if not chosen:
+            continue
+        steps, losses = np.array(chosen[0].task.setting.saved), np.array([one.losses for one in chosen])
+        mean = losses.mean(axis=0)
+        shown.append(mean)
+        axes.plot(steps, mean, line, color=colour, lw=1.4, label=label)
+        if curve in ("algorithm-minibatch", "sde-full") and len(chosen) > 1:
+            spread = losses.std(axis=0, ddof=1)
+            axes.fill_between(steps, mean - spread, mean + spread, color=colour, alpha=0.15, lw=0)
+    finite = np.concatenate([mean[np.isfinite(mean)] for mean in shown])
+    axes.set_yscale("log")
+    start = shown[0][0]
+    axes.set_ylim(finite.min() * 0.85, min(finite.max(), 3 * start) * 1.1)
