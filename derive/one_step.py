@@ -128,3 +128,20 @@ def _without_odd_means(expression: sp.Expr) -> sp.Expr:
         return sp.expand(mirrored + h) == 0 and sp.expand(density - f) == 0
 
     return expression.replace(odd, lambda _: sp.S.Zero)
+
+
+def speed_at_rest(rule: UpdateRule, regime: str, law: Law) -> sp.Expr:
+    """The mean step of the position long after the start, with the other states at rest under a constant gradient.
+
+    Raises `NotDerivable` where they do not come to rest.
+    """
+    step = OneStep(rule)
+    drift, _ = moments(step, regime, law)
+    late = {sp.exp(-clock): sp.S.Zero for clock in step.clocks.values()}
+    speed = drift[0].subs(late)
+    for state, mean in zip(rule.states[1:], drift[1:], strict=True):
+        found = sp.solve(mean, state) if mean.has(state) else []
+        if len(found) != 1:
+            raise NotDerivable(f"{rule.name}: {state} does not come to rest under a constant gradient")
+        speed = speed.subs(state, found[0])
+    return sp.expand_mul(speed)

@@ -73,7 +73,7 @@ def step_moments(rule, numbers, state, signal, scale, steps):
         w = np.exp(-(z**2) / 2)
         w = w / w.sum()
     symbols = {h.symbol: numbers[h.name] for h in rule.hyperparameters} | dict(zip(rule.states, state, strict=True))
-    updates = [u.subs(k, sp.Integer(steps)).subs(symbols) for u in rule.update]
+    updates = [u.subs(symbols).subs(k, float(steps)) for u in rule.update]
     values = [np.broadcast_to(sp.lambdify(g, u, "numpy")(signal + scale * z), z.shape) for u in updates]
     moved = np.array([value - y for value, y in zip(values, state, strict=True)])
     mean = moved @ w
