@@ -16,6 +16,7 @@ _COMMANDS = {
     "sweep": ("sweep", "Simulate a grid of optimizers, hyperparameters, noises and seeds."),
     "verify": ("verify", "Check derivation, kernels and models against the optimizer."),
     "noise": ("noise", "Diagnose the gradient noise of a network."),
+    "scaling-rule": ("scaling", "What hyperparameters become when the batch size changes."),
     "reproduce": ("reproduce", "Rerun the experiments of a paper: table of verdicts and figures; `nets` for networks."),
 }
 
@@ -56,7 +57,7 @@ class Program(click.Group):
         except MissingData as error:
             raise _failure(str(error), 3) from error
         except ValueError as error:
-            if type(error).__module__ != "adasde.derive.law":
+            if "adasde.derive.law" not in {cls.__module__ for cls in type(error).__mro__}:
                 raise
             raise _failure(str(error), 2) from error
         except KeyboardInterrupt as interrupt:

@@ -1,0 +1,242 @@
+"""A scaling rule tried out: the optimizer's own loss on a quadratic, at two batch sizes and the same samples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from adasde.ensemble import Array, Ensemble
+from adasde.errors import InvalidParameter
+from adasde.losses.quadratic import Quadratic
+from adasde.noise import gaussian
+from adasde.scaling import Scaling
+from adasde.simulation import simulate
+from adasde.verify.check import FALSE_ALARM
+
+TOLERANCE = 0.05
+"""Relative deviation of the mean loss within which the rule holds."""
+POINTS = 4
+COORDINATES = 16
+WORK = 2.5e9
+"""Steps of one coordinate that the simulations may take in all."""
+LANES = (16_384, 131_072)
+"""Least and most coordinates of all paths together, at the old batch and for the rule."""
+FEWER = 4
+"""How many times fewer paths the alternatives have: they are off by more."""
+STEPS = (2_000, 24_000)
+"""Least and most steps at the smaller batch."""
+TIMES = 1.0
+"""The mean position falls by 1/e in the run, its start being two stationary standard deviations."""
+DECAY_SHARE = 2 / 3
+"""Of the rate of the mean, what weight decay makes, where it is fast enough to be seen."""
+STRONG = 100.0
+"""Signal over noise where the signal dominates."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """f = curvature |x|^2/2 in `COORDINATES` dimensions with Gaussian noise.
+
+    scale      per-sample standard deviation of a gradient's coordinate
+    start      of every coordinate
+    steps      at the old batch and at the new one, for the same samples
+    averaged   whether v starts at the noise's variance: rules without bias correction
+    """
+
+    curvature: float
+    scale: float
+    start: float
+    steps: tuple[int, int]
+    paths: int
+    averaged: bool
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """Relative deviation of the mean loss from that at the old batch, at `POINTS` equal numbers of samples."""
+
+    name: str
+    values: dict[str, float]
+    deviation: Array
+    standard_error: Array
+
+    def to_dict(self) -> dict[str, Any]:
+        deviation, error = self.deviation.tolist(), self.standard_error.tolist()
+        return {"name": self.name, "values": self.values, "deviation": deviation, "standard_error": error}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What `measure` returns; rows[0] is the rule itself."""
+
+    problem: Problem
+    rows: tuple[Deviation, ...]
+
+    @property
+    def verdict(self) -> str:
+        """``holds``: the rule's intervals are within `TOLERANCE` at all points together; ``fails``: one is outside."""
+        limit = stats.norm.isf(FALSE_ALARM / (2 * POINTS))
+        size, half = np.abs(self.rows[0].deviation), limit * self.rows[0].standard_error
+        if (size + half).max() <= TOLERANCE:
+            return "holds"
+        return "fails" if (size - half).max() > TOLERANCE or not np.isfinite(size).all() else "undecided"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "problem": asdict(self.problem) | {"coordinates": COORDINATES, "steps": list(self.problem.steps)},
+            "tolerance": TOLERANCE,
+            "verdict": self.verdict,
+            "rows": [row.to_dict() for row in self.rows],
+        }
+
+
+def measure(
+    found: Scaling,
+    optimizer: str,
+    seed: int = 0,
+    paths: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Measured:
+    """Simulates ``optimizer`` at the old batch, and at the new batch with the rule and with less than the rule.
+
+    paths   of `COORDINATES` coordinates each, at the old batch and for the rule; by default what `WORK` allows
+
+    Raises `InvalidParameter` for a rule whose position is not pulled back by a constant gradient in the way that the
+    problem needs, and what `simulate` raises.
+    """
+    problem = problem_for(found)
+    cases = alternatives(found)
+    if paths is not None:
+        problem = replace(problem, paths=paths)
+    base = _run(found, optimizer, problem, found.before, 0, seed)
+    rows = []
+    for i, (name, values) in enumerate(cases):
+        if progress is not None:
+            progress(i + 1, len(cases) + 1)
+        size = problem if i == 0 else replace(problem, paths=max(2, problem.paths // FEWER))
+        other = _run(found, optimizer, size, values, 1, seed + 1 + i)
+        ratio = other.loss_mean / base.loss_mean
+        error = ratio * np.hypot(other.loss_se / other.loss_mean, base.loss_se / base.loss_mean)
+        rows.append(Deviation(name, values, ratio - 1, error))
+    return Measured(problem, tuple(rows))
+
+
+def alternatives(found: Scaling) -> list[tuple[str, dict[str, float]]]:
+    """The rule first; then nothing changed, the learning rate alone, and the rule without weight decay."""
+    before, after = found.before, found.after
+    factor = found.multipliers["lr"]
+    cases = [("the rule", after), ("nothing changed", before)]
+    if len(before) > 1 and factor != 1:
+        cases.append((f"lr x {factor:.4g} alone", {**before, "lr": after["lr"]}))
+    if factor != found.kappa:
+        cases.append((f"lr x {found.kappa:.4g} alone", {**before, "lr": before["lr"] * found.kappa}))
+    if before.get("weight_decay"):
+        kept = before["weight_decay"]
+        cases.append(("the rule, weight decay kept", {**after, "weight_decay": kept}))
+    return cases
+
+
+def problem_for(found: Scaling) -> Problem:
+    """A quadratic in the rule's regime, at the user's own hyperparameters, on which all of them matter that can."""
+    values = found.rule_values(found.before)
+    eps = values.get("eps") or 0.0
+    # eps is a tenth of the noise, so that it counts.
+    noise = 10 * eps if eps > 0 else 1.0
+    decays = [1 - v[name] for v in (found.before, found.after) for name in found.linear]
+    slower = max(1.0, 1 / found.kappa)
+    least = max(STEPS[0], *(10 / d for d in decays if d > 0), 0) if decays else STEPS[0]
+    decay_rate = values["lr"] * (values.get("weight_decay") or 0.0)
+    wanted = TIMES * DECAY_SHARE / decay_rate if decay_rate else least
+    steps = math.ceil(min(max(wanted, least), STEPS[1] / slower))
+    if found.derived.regime == "signal-dominated":
+        curvature, scale, start = _strong_signal(found, values, steps, decay_rate)
+    else:
+        rate = max(TIMES / steps, decay_rate / DECAY_SHARE)
+        speed = _linear_speed(found, values, noise)
+        curvature, scale = (rate - decay_rate) / speed, noise
+        start = 2 * speed * noise / math.sqrt(2 * rate)
+    work = steps * (1 + (1 + (len(alternatives(found)) - 1) / FEWER) / found.kappa)
+    lanes = int(min(max(WORK / work, LANES[0]), LANES[1]))
+    counts = (steps, max(POINTS, round(steps / found.kappa)))
+    averaged = bool(found.rule.nonnegative) and not any(
+        str(s) == "k" for u in found.rule.update for s in u.free_symbols
+    )
+    root = math.sqrt(found.batch[0])
+    return Problem(curvature, scale * root, start, counts, lanes // COORDINATES, averaged)
+
+
+def _linear_speed(found: Scaling, values: dict[str, float], noise: float) -> float:
+    """mu in the mean step -mu G of the position, the other states being at rest."""
+    import sympy as sp
+
+    from adasde.derive.notation import G, x
+
+    speed = _speed(found, values, noise)
+    slope = -sp.diff(speed, G)
+    if not slope.is_number or not slope > 0 or sp.diff(speed, x).has(G):
+        remedy = "its mean step at rest is not proportional to a weak gradient; try --regime signal-dominated"
+        raise InvalidParameter(f"{found.rule.name}: check", "noise-dominated", "{signal-dominated}", remedy)
+    return float(slope)
+
+
+def _strong_signal(
+    found: Scaling, values: dict[str, float], steps: int, decay_rate: float
+) -> tuple[float, float, float]:
+    """(curvature, noise, start) for a mean that falls to a third or so without much noise."""
+    import sympy as sp
+
+    from adasde.derive.notation import G, x
+
+    speed = _speed(found, values, 0.0).subs(x, 0)
+    one, two = (-float(speed.subs(G, size)) for size in (1.0, 2.0))
+    if one <= 0:
+        raise InvalidParameter(f"{found.rule.name}: check", one, "(0, inf)", "no gradient pulls its position back")
+    if abs(two / one - 2) < 1e-6:
+        return TIMES / steps / one, TIMES / steps / one / STRONG, 1.0
+    # A step that does not grow with the gradient: the position falls by as much in every step.
+    start = TIMES * steps * float(sp.N(-speed.subs(G, 1e6)))
+    return 1.0, start / STRONG, start
+
+
+def _speed(found: Scaling, values: dict[str, float], noise: float) -> Any:
+    """`adasde.derive.one_step.speed_at_rest` with numbers, in G and x."""
+    from adasde.derive.law import NotDerivable
+    from adasde.derive.noise import Gaussian
+    from adasde.derive.notation import s
+    from adasde.derive.one_step import OneStep, speed_at_rest
+
+    try:
+        speed = speed_at_rest(found.rule, found.derived.regime, Gaussian())
+    except NotDerivable as reason:
+        raise InvalidParameter(
+            "check: optimizer", found.rule.name, "the rules that come to rest", str(reason)
+        ) from None
+    step = OneStep(found.rule)
+    numbers = {s: noise}
+    for h in found.rule.hyperparameters:
+        numbers[step.symbol(h)] = 1 - values[h.name] if h.rate is not None else values[h.name]
+    return speed.subs(numbers)
+
+
+def _run(found: Scaling, optimizer: str, problem: Problem, values: dict[str, float], end: int, seed: int) -> Ensemble:
+    """The loss of the optimizer at `POINTS` equal numbers of samples."""
+    batch, steps = found.batch[end], problem.steps[end]
+    variance = problem.scale**2 / batch
+    return simulate(
+        optimizer,
+        "algorithm",
+        loss=Quadratic([problem.curvature] * COORDINATES),
+        noise=gaussian(problem.scale, batch=batch),
+        steps=steps,
+        paths=problem.paths,
+        seed=seed,
+        save=[round(steps * (i + 1) / POINTS) for i in range(POINTS)],
+        x0=[problem.start] * COORDINATES,
+        init={"v": variance} if problem.averaged else None,
+        **found.rule_values(values),
+    )
