@@ -1,6 +1,6 @@
 """Gaussian draws in double precision, see `draws` and `normals64`."""
 
-# helpers 57abe65fb237: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 60a37ace0f4a: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import numpy as np

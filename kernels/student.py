@@ -1,6 +1,6 @@
 """Draws under Student-t noise, see `draws`."""
 
-# helpers 93711dfb0397: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers aeca0943849e: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import numpy as np

@@ -1,6 +1,6 @@
 """Draws under Student-t noise in double precision, see `draws`."""
 
-# helpers 96af4ce8c727: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 6df8e35f8026: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import numpy as np
