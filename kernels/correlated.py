@@ -120,7 +120,7 @@ def correlate(
 
 @compiled(types.boolean(LANE_STACK, LANES, types.int64))
 def lane_correlation(sigma: np.ndarray, r: np.ndarray, j: int) -> bool:
-    """r (d, d), lower half: the correlation of sigma[:, :, j], with the identity's row and column where a variance is 0.
+    """r (d, d), lower half: the correlation of sigma[:, :, j], with the identity's row and column for a variance of 0.
 
     Whether every entry lies in [-1, 1] within `_INDEFINITE`; what is beyond by rounding is cut. A variance that is
     negative or NaN counts as 0 here: it makes the noise scale NaN where it is more than rounding.

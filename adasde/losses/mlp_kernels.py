@@ -293,7 +293,7 @@ def backward_tangent(delta: Array, h: Array, flipped: Array, sizes: Sizes, n: in
 
 @device
 def sample_gradients(rows: Array, h: Array, delta: Array, sizes: Sizes, n: int) -> None:
-    """rows (n, d): the gradient of each sample, h_l delta_{l+1} for the weights of layer l, delta_{l+1} for its biases."""
+    """rows (n, d): each sample's gradient, h_l delta_{l+1} in the weights of layer l, delta_{l+1} in its biases."""
     for l in range(sizes.size - 1):
         below, above = units(h, sizes, l, n), units(delta, sizes, l + 1, n)
         for k in range(n):

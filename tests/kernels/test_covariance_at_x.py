@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import stats
+from scipy.linalg import expm
 
 from adasde import flat
 from adasde.covariance import correlation
@@ -27,6 +28,7 @@ from adasde.kernels.orthant import sign_covariance
 from adasde.losses.base import Loss
 from adasde.losses.quadratic import Quadratic
 from adasde.noise import Noise, gaussian
+from adasde.optimizers import kernels
 from adasde.plan import plan
 from adasde.simulation import simulate
 
@@ -105,6 +107,36 @@ def test_second_moments_of_sgd(model: str, substeps: int) -> None:
     assert not fits(found.samples[-1], diagonal) and not fits(found.samples[-1], frozen)
 
 
+def model_drift(model: str, eta: float) -> Array:
+    """The matrix A of a model of SGD on x'Hx/2, whose drift is A x: one step of its kernel from each unit vector."""
+    step, state, nothing = kernels("sgd").MODELS[model]["gaussian"], np.eye(3)[None], np.zeros((1, 3, 3))
+    curvature, p = np.zeros((2, 3, 3)), np.array([eta])
+    if step.along is not None:
+        step.along(state, H, nothing[0], curvature, nothing, p, 1, 0.0, 1.0)
+        curvature[0] = H @ curvature[0]
+    step(state, H, nothing[0], curvature, nothing, p, 1, 0.0, 1.0)
+    return np.asarray(state[0] - np.eye(3))
+
+
+@pytest.mark.parametrize(("model", "order"), [("sde", 1), ("order2", 2)])
+def test_weak_orders_of_sgd(model: str, order: int) -> None:
+    """Second moments at t = 1 under Sigma(x) = a x x' + c I, those of the model by dM/dt = A M + M A' + eta (a M + c I)
+    and its matrix exponential: their distance from the optimizer's falls as eta^order, without sampling."""
+    a, c, one, errors = 3.0, 0.3, np.eye(3), []
+    for steps in (32, 64, 128):
+        eta, exact = 1 / steps, np.outer(START, START)
+        A, B = model_drift(model, eta), one - eta * H
+        for _ in range(steps):
+            exact = B @ exact @ B.T + eta**2 * (a * exact + c * one)
+        affine = np.zeros((10, 10))
+        affine[:9, :9] = np.kron(A, one) + np.kron(one, A) + eta * a * np.eye(9)
+        affine[:9, 9] = eta * c * one.ravel()
+        found = (expm(affine) @ np.append(np.outer(START, START), 1.0))[:9].reshape(3, 3)
+        errors.append(np.abs(found - exact).max())
+    slopes = np.log2(np.array(errors[:-1]) / errors[1:])
+    assert (np.abs(slopes - order) < 0.15).all(), slopes
+
+
 CONSTANT = [("sgd", "algorithm", 1), ("rmsprop", "sde", 2), ("rmsprop", "order2", 1), ("signsgd", "sde", 1)]
 
 
@@ -133,6 +165,21 @@ def test_in_one_dimension_a_covariance_is_a_scale(optimizer: str) -> None:
     assert np.abs(full.samples - still.samples).max() > 1e-3
 
 
+@pytest.mark.parametrize("noise", [gaussian(batch=4), gaussian(batch=4, covariance="data")])
+def test_the_slope_of_the_scale(noise: Noise) -> None:
+    """SignSGD's model of order two adds eta (Hb - G sb/s) phi(G/s)/s to the drift, Hb = f'' b, sb = s' b, b = -mu."""
+    a, c, h, x, eta = 0.5, 0.2, 1.3, 1.5, 0.1
+    loss = replace(loss_with(a, np.array([[c]]), np.array([[h]])), noise_scale=moving_scale)
+    options: dict[str, Any] = {"lr": eta, "steps": 1, "paths": 20, "keep_paths": 20, "x0": [x]}
+    two, one = (simulate("signsgd", model, loss=loss, noise=noise, **options) for model in ("order2", "sde"))
+    G, s = h * x, math.sqrt((a * x**2 + c) / 4)
+    b = -math.erf(G / s / math.sqrt(2))
+    Hb, sb = h * b, a * x / 4 / s * b
+    added = eta**2 * (Hb - G * sb / s) * stats.norm.pdf(G / s) / s
+    assert two.samples is not None and one.samples is not None
+    np.testing.assert_allclose((two.samples - one.samples)[-1], added, rtol=1e-8)
+
+
 @pytest.mark.parametrize(("model", "substeps"), [("algorithm", 1), ("sde", 1), ("sde", 4)])
 def test_one_step_of_signsgd(model: str, substeps: int) -> None:
     """Its covariance at x is eta^2 Cov(sign g_i, sign g_j) under Sigma(x). eta is so small that x does not move."""
@@ -159,10 +206,10 @@ def test_each_lane_has_its_own_factors() -> None:
     rng = np.random.default_rng(1)
     roots = rng.standard_normal((7, 3, 3))
     sigma = np.ascontiguousarray(np.moveaxis(roots @ roots.transpose(0, 2, 1), 0, 2))
-    raw, g, s = rng.standard_normal((5, 3, 7)), rng.standard_normal((3, 7)), np.empty((3, 7))
+    raw, g, s = rng.standard_normal((6, 3, 7)), rng.standard_normal((3, 7)), np.empty((3, 7))
     standard_deviations(sigma, s)
     np.testing.assert_allclose(s, np.sqrt([sigma[i, i] for i in range(3)]), rtol=1e-15)
-    degrees, draws = np.array([1, 0, 2, 2, 3]), raw.copy()
+    degrees, draws = np.array([1, 0, 2, 2, 1, 3]), raw.copy()
     correlate_lanes(draws, degrees, sigma, g, s)
     for j in range(7):
         r, signs = correlation(sigma[:, :, j]), np.empty((3, 3))
@@ -204,7 +251,7 @@ def test_no_noise() -> None:
 
 
 def test_lanes_without_a_covariance_are_no_numbers() -> None:
-    """Indefinite matrices and NaN spoil their own lanes alone, those that are singular or indefinite by rounding none."""
+    """Indefinite matrices and NaN spoil their own lanes, those that are singular or indefinite by rounding do not."""
     hidden = np.array([[1, 1, 0], [1, 1, 0.5], [0, 0.5, 1.0]])
     nan = np.where(np.eye(3), 1.0, np.nan)
     bad = [np.ones((3, 3)) + 0.1 - 0.1 * np.eye(3), np.where(np.eye(3), 1, -0.6), hidden, nan]
