@@ -19,7 +19,7 @@ from scipy.linalg import expm
 
 from adasde import flat
 from adasde.covariance import correlation
-from adasde.errors import InvalidParameter
+from adasde.errors import InvalidParameter, NoModel
 from adasde.fingerprint import run_digest
 from adasde.kernels.correlated import correlate_lanes, sign_correlation
 from adasde.kernels.driver import standard_deviations
@@ -323,3 +323,11 @@ def test_refusals(loss: Loss | str, message: str) -> None:
     with pytest.raises(InvalidParameter) as caught:
         planned(loss, "gaussian:@data")
     assert message in str(caught.value) and caught.value.remedy
+
+
+def test_a_model_whose_motions_are_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no correlation between coordinates, whether Sigma depends on x or not."""
+    monkeypatch.setattr(kernels("sgd").MODELS["sde"]["gaussian"], "degrees", None)
+    for noise in (gaussian(covariance=SIGMA), gaussian(covariance="data")):
+        with pytest.raises(NoModel, match="how its motions are correlated is not known"):
+            planned(loss_with(0.0, SIGMA), noise)
