@@ -12,6 +12,8 @@ from adasde.errors import InvalidParameter
 Array = NDArray[np.float64]
 ROUNDING = 1e-12
 """Asymmetry, and negative eigenvalues per dimension, relative to the largest entry, that count as rounding."""
+AT_X_UP_TO = 256
+"""Dimension up to which a covariance may depend on x: a path takes d^2 numbers and about d^3/6 products per step."""
 
 
 def checked_covariance(covariance: ArrayLike) -> Array:

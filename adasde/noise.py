@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +16,7 @@ from adasde.errors import InvalidParameter, NoModel, UnknownName
 from adasde.laws import LAWS as LAWS
 from adasde.laws import check_numbers, empirical_data, halves, mixture_data, vector, weighted_deviation
 
-DATA = "data"
+DATA: Literal["data"] = "data"
 SCALE = "noise scale sigma"
 
 
@@ -30,7 +31,8 @@ class Noise:
     batch       batch size B >= 1
     parameters  ``two-point``: (P,); ``mixture``: weights, then means, then standard deviations; ``empirical``:
                 values, then weights; nothing for other laws. They need not be standardised
-    covariance  per-sample covariance (d, d) across coordinates, Gaussian only; ``scale`` is then sqrt of its diagonal
+    covariance  per-sample covariance (d, d) across coordinates, Gaussian only; ``scale`` is then sqrt of its diagonal.
+                "data": the loss's own at the current point, its `noise_covariance`
     """
 
     law: str
@@ -38,7 +40,7 @@ class Noise:
     nu: float = math.inf
     batch: int = 1
     parameters: tuple[float, ...] = ()
-    covariance: tuple[tuple[float, ...], ...] | None = None
+    covariance: tuple[tuple[float, ...], ...] | Literal["data"] | None = None
 
     def __post_init__(self) -> None:
         if self.law not in LAWS:
@@ -55,6 +57,9 @@ class Noise:
     def _take_covariance(self, covariance: ArrayLike) -> None:
         if self.law != "gaussian":
             raise InvalidParameter("noise law with a covariance", self.law, "{gaussian}", "give scales instead")
+        if isinstance(covariance, str) and covariance == DATA:
+            object.__setattr__(self, "scale", None)
+            return
         sigma = checked_covariance(covariance)
         object.__setattr__(self, "covariance", tuple(tuple(row) for row in sigma.tolist()))
         object.__setattr__(self, "scale", tuple(deviations(sigma).tolist()))
@@ -94,8 +99,13 @@ class Noise:
 
     @cached_property
     def correlation(self) -> NDArray[np.float64] | None:
-        """Correlation matrix (d, d) of Z across coordinates, or None where they are independent."""
-        return None if self.covariance is None else correlation(np.array(self.covariance))
+        """Correlation matrix (d, d) of Z across coordinates, or None where they are independent or it depends on x."""
+        return None if self.covariance in (None, DATA) else correlation(np.array(self.covariance))
+
+    @property
+    def covariance_at_x(self) -> bool:
+        """Whether the loss supplies the covariance, at every point of its own."""
+        return self.covariance == DATA
 
     def require_moment(self, order: int, who: str, advice: str = "") -> None:
         """Raises `NoModel` where a model needs a moment of an order that the law does not have."""
@@ -106,6 +116,8 @@ class Noise:
     @property
     def name(self) -> str:
         """How the command line spells it; data from a file by their number."""
+        if self.covariance_at_x:
+            return f"gaussian:@{DATA}"
         if self.covariance is not None:
             return f"gaussian:{len(self.covariance)} x {len(self.covariance)} covariance"
         scale = DATA if self.scale is None else ",".join(spelled(value) for value in self.scale)
@@ -122,13 +134,17 @@ class Noise:
         return ",".join(spelled(value) for value in self.parameters)
 
 
-def gaussian(scale: ArrayLike | None = None, batch: int = 1, covariance: ArrayLike | None = None) -> Noise:
+def gaussian(
+    scale: ArrayLike | None = None, batch: int = 1, covariance: ArrayLike | Literal["data"] | None = None
+) -> Noise:
     """Gaussian noise with per-sample standard deviation ``scale`` (None: taken from the loss's data), or with a
-    per-sample covariance matrix (d, d) across coordinates."""
+    per-sample covariance matrix (d, d) across coordinates ("data": the loss's own, at each point)."""
     if covariance is None:
         return Noise("gaussian", _scale(scale), batch=batch)
     if scale is not None:
         raise InvalidParameter("gaussian: scale", scale, "{None} with a covariance", "its diagonal holds the scales")
+    if isinstance(covariance, str) and covariance == DATA:
+        return Noise("gaussian", None, batch=batch, covariance=DATA)
     rows = tuple(tuple(row) for row in checked_covariance(covariance).tolist())
     return Noise("gaussian", None, batch=batch, covariance=rows)
 

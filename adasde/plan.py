@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from adasde import optimizers
 from adasde.arithmetic import DEFAULT_ARITHMETIC, Arithmetic
-from adasde.covariance import layer_factors
+from adasde.covariance import AT_X_UP_TO, checked_covariance, layer_factors
 from adasde.domain import checked, counted, whole
 from adasde.ensemble import Array
 from adasde.errors import InvalidParameter, NoModel, UnknownName
@@ -52,6 +52,9 @@ def plan(
         raise NoModel(f"{optimizer}, model {model}: loss", loss.name, domain, remedy)
     steps, substeps = counted("steps", steps), counted("substeps", substeps)
     begin = _start(optimizer, model, step.singular, start, steps)
+    initial = _initial(module.STATES, loss, x0, init or {})
+    if noise.covariance_at_x:
+        _check_covariance(loss, initial[0])
     return Run(
         optimizer=optimizer,
         model_name=model,
@@ -71,14 +74,14 @@ def plan(
         paths=counted("paths", paths),
         seed=whole("seed", seed, "[0, 2^63)", "give a whole number", 0, 2**63),
         saves=_saves(save, steps),
-        initial=_initial(module.STATES, loss, x0, init or {}),
+        initial=initial,
         arithmetic=arithmetic,
     )
 
 
 def _check_noise(optimizer: str, model: str, module: Any, loss: Loss, noise: Noise) -> None:
     noise.scales(loss.dimension)
-    if noise.scale is None and loss.noise_scale is None:
+    if noise.scale is None and loss.noise_scale is None and not noise.covariance_at_x:
         raise InvalidParameter(
             "noise scale", "data", "{a number per coordinate}", f"{loss.name} has no data to take it from"
         )
@@ -89,8 +92,21 @@ def _check_noise(optimizer: str, model: str, module: Any, loss: Loss, noise: Noi
     noise.require_moment(_step(module, model, noise).moments, f"{optimizer}, model {model}", "; use --model algorithm")
 
 
+def _check_covariance(loss: Loss, x: Array) -> None:
+    """A loss that is to supply the covariance must have one, which is one at the starting point x (d,) at least."""
+    if loss.noise_covariance is None:
+        remedy = f"{loss.name} has no noise_covariance to take it from"
+        raise InvalidParameter("noise covariance", "data", "{a matrix}", remedy)
+    if loss.dimension > AT_X_UP_TO:
+        remedy = "every path has a matrix of its own at every step: use gaussian:data, or a smaller loss"
+        raise InvalidParameter("gaussian:@data: dimension", loss.dimension, f"[1, {AT_X_UP_TO}]", remedy)
+    sigma = np.full((loss.dimension, loss.dimension, 1), np.nan)
+    loss.noise_covariance(np.ascontiguousarray(x[:, None]), sigma, loss.data)
+    checked_covariance(sigma[:, :, 0])
+
+
 def _degrees(optimizer: str, model: str, step: Any, noise: Noise) -> tuple[int, ...]:
-    if step.degrees is None and noise.correlation is not None:
+    if step.degrees is None and noise.covariance is not None:
         remedy = "how its motions are correlated is not known; give one scale per coordinate, or use --model algorithm"
         raise NoModel(f"{optimizer}, model {model}: noise", noise.name, "the laws with a diagonal covariance", remedy)
     degrees: tuple[int, ...] = step.degrees or ()

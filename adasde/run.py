@@ -89,7 +89,8 @@ class Run:
     def lanes(self) -> int:
         """Paths per block: states, gradient, scale and draws of a block stay within the second-level cache."""
         states, dimension = self.initial.shape
-        fitting = 131072 // (8 * dimension * (states + 4))
+        matrix = dimension if self.noise.covariance_at_x else 0
+        fitting = 131072 // (8 * dimension * (states + 4 + matrix))
         return int(min(512, max(self.loss.lanes, fitting // 8 * 8)))
 
     @property
@@ -139,14 +140,16 @@ class Run:
         xs, losses = np.empty((len(saves), d, lanes)), np.empty((len(saves), lanes))
         if steps == 0:
             return state, xs, losses
-        from_data = self.noise.scale is None
+        from_data, full = self.noise.scale is None, self.noise.covariance_at_x
+        sigma = np.empty((d, d, lanes) if full else (0, 0, 0))
         functions = (
             self.algorithm,
             self.model,
             self.along,
             self.loss.gradient,
             self.loss.hessian_vector or driver.no_hessian,
-            self.loss.noise_scale if from_data else driver.constant_scale,
+            self.loss.noise_scale if from_data and not full else driver.constant_scale,
+            self.loss.noise_covariance if full else driver.no_covariance,
             self.loss.value,
         )
         # A user's own loss may raise, which only goes through a dispatcher.
@@ -159,6 +162,7 @@ class Run:
             1 / math.sqrt(self.noise.batch) if from_data else 0.0,
             state,
             s,
+            sigma,
             saves,
             xs,
             losses,
@@ -190,6 +194,10 @@ class Run:
     @property
     def correlate(self) -> Any:
         """What correlates the draws of a step across coordinates."""
+        if self.noise.covariance_at_x:
+            from adasde.kernels.correlated import correlate_lanes
+
+            return correlate_lanes
         if self.correlated[1].size == 0:
             from adasde.kernels.driver import no_correlation
 

@@ -11,7 +11,7 @@ from adasde.laws import LAWS, read_npy
 from adasde.noise import DATA, SCALE, Noise, empirical, gaussian
 
 FORMS = {
-    "gaussian": "gaussian:S or gaussian:@SIGMA.npy",
+    "gaussian": "gaussian:S, gaussian:@SIGMA.npy or gaussian:@data",
     "student-t": "student-t:NU:S",
     "laplace": "laplace:S",
     "exponential": "exponential:S",
@@ -22,7 +22,7 @@ FORMS = {
 }
 
 ABOUT = {
-    "gaussian": "standard deviation S, or a covariance across coordinates from a file; all moments",
+    "gaussian": "standard deviation S, or a covariance across coordinates from a file or the loss; all moments",
     "student-t": "scale S; moments of order below NU only",
     "laplace": "standard deviation S; all moments",
     "exponential": "standard deviation S, skewness 2; all moments",
@@ -39,6 +39,8 @@ def parse(text: str, batch: int = 1) -> Noise:
     law, _, rest = text.partition(":")
     if law not in LAWS:
         raise UnknownName("noise law", law, LAWS)
+    if law == "gaussian" and rest == f"@{DATA}":
+        return gaussian(batch=batch, covariance=DATA)
     if law == "gaussian" and rest.startswith("@"):
         return gaussian(batch=batch, covariance=read_npy("gaussian: covariance Sigma", rest[1:]))
     if law == "empirical":

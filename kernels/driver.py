@@ -5,7 +5,7 @@ paths; it is worked through in blocks of lanes that stay in the cache; `statisti
 Path j draws the same numbers whatever leaf, block or thread it lands in.
 """
 
-# helpers f08435dff5b8: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers db05808c734b: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
@@ -15,6 +15,7 @@ from numba import float64, int64, njit, types
 
 from adasde.kernels.lanes import (
     CORRELATE,
+    COVARIANCE,
     FIELD,
     FILL,
     HESSIAN_VECTOR,
@@ -25,6 +26,7 @@ from adasde.kernels.lanes import (
     STEP,
     SUBSTEPS,
     VALUE,
+    covariance_kernel,
     field_kernel,
     hessian_vector_kernel,
 )
@@ -32,11 +34,18 @@ from adasde.kernels.lanes import (
 _NOISE_ROWS = 16
 _PROBE = 1e-5
 """Time by which the noise scale is looked ahead and back along the drift."""
+_ROUNDING = 1e-12
+"""Variances below 0, relative to the largest, that count as rounding of 0."""
 
 
 @field_kernel
 def constant_scale(x, s, data):
     """A noise scale that does not depend on x: leaves ``s`` as it was filled."""
+
+
+@covariance_kernel
+def no_covariance(x, out, data):
+    """Stands in for the covariance of noise that has none depending on x; never called as such."""
 
 
 @hessian_vector_kernel
@@ -50,27 +59,67 @@ def no_correlation(draws, degrees, factors, gradient, scale):
     """Stands in for `correlated.correlate` where coordinates are independent; never called as such."""
 
 
+@njit(types.void(LANE_STACK, LANES), cache=True, nogil=True, error_model="numpy")
+def standard_deviations(sigma, s):
+    """s (d, L): roots of the diagonals of sigma (d, d, L); NaN for a variance below 0 by more than rounding."""
+    d, lanes = s.shape
+    for j in range(lanes):
+        largest = 0.0
+        for i in range(d):
+            largest = max(largest, sigma[i, i, j])
+        for i in range(d):
+            variance = sigma[i, i, j]
+            s[i, j] = 0.0 if -_ROUNDING * largest <= variance <= 0.0 else math.sqrt(variance)
+
+
 @njit(
-    types.void(types.FunctionType(FIELD), types.FunctionType(FIELD), LANES, LANES, LANES, SCALARS, float64),
+    types.void(types.FunctionType(FIELD), types.FunctionType(COVARIANCE), LANES, LANES, LANE_STACK, SCALARS, float64),
     cache=True,
     nogil=True,
     error_model="numpy",
 )
-def _fields(gradient, scale, x, g, s, data, scale_factor):
+def _scales(scale, covariance, x, s, sigma, data, scale_factor):
+    """s: scale_factor times the standard deviations at x, by ``scale``, or where sigma has room by ``covariance``."""
+    if sigma.size > 0:
+        covariance(x, sigma, data)
+        standard_deviations(sigma, s)
+    else:
+        scale(x, s, data)
+    for i in range(s.shape[0]):
+        for j in range(s.shape[1]):
+            s[i, j] *= scale_factor
+
+
+@njit(
+    types.void(
+        types.FunctionType(FIELD),
+        types.FunctionType(FIELD),
+        types.FunctionType(COVARIANCE),
+        LANES,
+        LANES,
+        LANES,
+        LANE_STACK,
+        SCALARS,
+        float64,
+    ),
+    cache=True,
+    nogil=True,
+    error_model="numpy",
+)
+def _fields(gradient, scale, covariance, x, g, s, sigma, data, scale_factor):
     gradient(x, g, data)
     if scale_factor > 0:
-        scale(x, s, data)
-        for i in range(s.shape[0]):
-            for j in range(s.shape[1]):
-                s[i, j] *= scale_factor
+        _scales(scale, covariance, x, s, sigma, data, scale_factor)
 
 
 @njit(
     types.void(
         types.FunctionType(HESSIAN_VECTOR),
         types.FunctionType(FIELD),
+        types.FunctionType(COVARIANCE),
         LANES,
         LANES,
+        LANE_STACK,
         LANE_STACK,
         LANES,
         SCALARS,
@@ -80,10 +129,11 @@ def _fields(gradient, scale, x, g, s, data, scale_factor):
     nogil=True,
     error_model="numpy",
 )
-def _second_derivatives(hessian_vector, scale, x, s, curvature, drift, data, scale_factor):
+def _second_derivatives(hessian_vector, scale, covariance, x, s, sigma, curvature, drift, data, scale_factor):
     """curvature (2, d, L): from the position drift b in its first layer to (Hess f b, grad s . b).
 
-    The slope of a noise scale that depends on x is a central difference along b, exact to about 1e-10.
+    The slope of a noise scale that depends on x is a central difference along b, exact to about 1e-10. What sigma held
+    is lost.
     """
     d, lanes = drift.shape
     # Loops, because numba compiles the assignment of a slice ten times as long.
@@ -99,7 +149,7 @@ def _second_derivatives(hessian_vector, scale, x, s, curvature, drift, data, sca
         for i in range(d):
             for j in range(lanes):
                 moved[i, j] = x[i, j] + sign * _PROBE * drift[i, j]
-        scale(moved, ahead, data)
+        _scales(scale, covariance, moved, ahead, sigma, data, 1.0)
         for i in range(d):
             for j in range(lanes):
                 curvature[1, i, j] += sign * ahead[i, j] * (0.5 * scale_factor / _PROBE)
@@ -120,6 +170,7 @@ def steps_per_chunk(d):
         types.FunctionType(FIELD),
         types.FunctionType(HESSIAN_VECTOR),
         types.FunctionType(FIELD),
+        types.FunctionType(COVARIANCE),
         types.FunctionType(VALUE),
         types.FunctionType(FILL),
         types.FunctionType(FILL),
@@ -130,6 +181,7 @@ def steps_per_chunk(d):
         float64,
         LANE_STACK,
         LANES,
+        LANE_STACK,
         int64[::1],
         LANE_STACK,
         LANES,
@@ -150,6 +202,7 @@ def run_block(
     gradient,
     hessian_vector,
     scale,
+    covariance,
     value,
     fill_optimizer,
     fill_model,
@@ -160,6 +213,7 @@ def run_block(
     scale_factor,
     state,
     s,
+    sigma,
     saves,
     xs,
     losses,
@@ -173,7 +227,8 @@ def run_block(
 
     state (n, d, L) and s (d, L) hold the start; scale_factor > 0 asks for s = scale_factor * scale(x) at every step.
     degrees (1 + m,) and factors (1 + m, d, d) correlate the coordinates of the optimizer's Z and of the model's m
-    motions, see `correlated.correlate`; where factors is empty they are independent.
+    motions, see `correlated.correlate`; where factors is empty they are independent. Room for sigma (d, d, L) asks for
+    the covariance at every step instead, which gives s and the correlations, see `correlated.correlate_lanes`.
     """
     start, steps, substeps, noises, order = plan[:5]
     _, d, lanes = state.shape
@@ -200,8 +255,10 @@ def run_block(
         if k < start:
             if place == 0:
                 fill_optimizer(noise_algorithm, d, k // per_chunk, first_path, True, plan, law_data)
-            _fields(gradient, scale, state[0], g, s, data, scale_factor)
-            if factors.size > 0:
+            _fields(gradient, scale, covariance, state[0], g, s, sigma, data, scale_factor)
+            if sigma.size > 0:
+                correlate(noise_algorithm[place : place + 1], degrees[:1], sigma, g, s)
+            elif factors.size > 0:
                 correlate(noise_algorithm[place : place + 1], degrees[:1], factors[:1], g, s)
             algorithm(state, g, s, curvature, noise_algorithm[place : place + 1], p, k + 1, eta * k, eta)
             continue
@@ -211,11 +268,15 @@ def run_block(
         if substeps > 1:
             fill_substeps(fine, coarse, k, first_path, plan)
         for part in range(substeps):
-            _fields(gradient, scale, state[0], g, s, data, scale_factor)
+            _fields(gradient, scale, covariance, state[0], g, s, sigma, data, scale_factor)
             draws = coarse if substeps == 1 else fine[part * noises : (part + 1) * noises]
-            if factors.size > 0:
+            if sigma.size > 0:
+                correlate(draws, degrees[1:], sigma, g, s)
+            elif factors.size > 0:
                 correlate(draws, degrees[1:], factors[1:], g, s)
             if order == 2:
                 along(state, g, s, curvature, draws, p, k + 1, eta * k + dt * part, dt)
-                _second_derivatives(hessian_vector, scale, state[0], s, curvature, drift, data, scale_factor)
+                _second_derivatives(
+                    hessian_vector, scale, covariance, state[0], s, sigma, curvature, drift, data, scale_factor
+                )
             model(state, g, s, curvature, draws, p, k + 1, eta * k + dt * part, dt)

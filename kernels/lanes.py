@@ -40,6 +40,10 @@ VALUE = types.void(LANES, SCALARS, SCALARS)
 FIELD = types.void(LANES, LANES, SCALARS)
 """``field(x, out, data)``: writes a vector per lane to ``out`` (d, L): a gradient, or a per-sample noise scale."""
 
+COVARIANCE = types.void(LANES, LANE_STACK, SCALARS)
+"""``covariance(x, out, data)``: writes a symmetric matrix per lane to ``out`` (d, d, L): the covariance of one sample's
+gradient at x (d, L), in units of the gradient squared."""
+
 HESSIAN_VECTOR = types.void(LANES, LANES, LANES, SCALARS)
 """``hessian_vector(x, u, out, data)``: writes Hess f(x) u per lane to ``out``; all three arrays are (d, L)."""
 
@@ -54,7 +58,8 @@ array of the optimizer's module; k: number of this step, from 1; t: time before 
 """
 
 CORRELATE = types.void(LANE_STACK, int64[::1], LANE_STACK, LANES, LANES)
-"""``correlate(draws, degrees, factors, gradient, scale)``, see `correlated.correlate`."""
+"""``correlate(draws, degrees, matrices, gradient, scale)``: the same for all lanes from factors, see
+`correlated.correlate`, or lane by lane from covariances, see `correlated.correlate_lanes`."""
 
 PLAN = types.UniTuple(int64, 7)
 """(start, steps, substeps, noises, order, law, seed): steps of the optimizer before the model takes over, steps
@@ -79,6 +84,7 @@ def _compiled(signature: Any) -> Callable[[Callable[..., None]], Any]:
 
 value_kernel = _compiled(VALUE)
 field_kernel = _compiled(FIELD)
+covariance_kernel = _compiled(COVARIANCE)
 hessian_vector_kernel = _compiled(HESSIAN_VECTOR)
 fill_kernel = _compiled(FILL)
 substeps_kernel = _compiled(SUBSTEPS)

@@ -1,6 +1,6 @@
 """Moments of a block of paths at the saved times, added to those of its leaf, and the buckets of its losses."""
 
-# helpers 077bfa6e2ac1: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers fe791afc9412: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import numpy as np

@@ -1,6 +1,6 @@
 """Draws under Student-t noise, see `draws`."""
 
-# helpers 4ca94aac1a41: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers eca3c7ea6a82: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import numpy as np

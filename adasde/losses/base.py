@@ -29,6 +29,8 @@ class Loss:
                     is none
     lanes           the least number of paths to a block; more than 8 where a gradient pays off on many only
     family          the loops of `flat.FAMILIES` that gradient's operations fit into, if any
+    noise_covariance  `COVARIANCE` or None: per-sample covariance (d, d) of the gradient at x, whose diagonal is the
+                    square of noise_scale where a loss has both
     """
 
     name: str
@@ -42,6 +44,7 @@ class Loss:
     minimum: float = 0.0
     lanes: int = 8
     family: str | None = None
+    noise_covariance: Any = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Functions of this package by name, so that another process finds them in numba's cache; a user's own by

@@ -53,6 +53,7 @@ def MLP(
         gradient=mlp_kernels.gradient,
         hessian_vector=mlp_kernels.hessian_vector,
         noise_scale=mlp_kernels.noise_scale,
+        noise_covariance=mlp_kernels.noise_covariance,
     )
 
 

@@ -1,4 +1,4 @@
-"""The four functions of a multilayer perceptron's loss, compiled over lanes.
+"""The five functions of a multilayer perceptron's loss, compiled over lanes.
 
 A lane is one parameter vector theta. Layer l = 0..m-1 maps sizes[l] to sizes[l + 1] units and owns W_l
 (row-major, [in, out]) and then b_l in theta; the layers follow each other:
@@ -14,7 +14,7 @@ result of a lane depends neither on the other lanes nor on the number of threads
 on the machine.
 """
 
-# helpers 269682d87644: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers b7c13548ab30: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
@@ -25,7 +25,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from adasde.kernels.lanes import field_kernel, hessian_vector_kernel, value_kernel
+from adasde.kernels.lanes import covariance_kernel, field_kernel, hessian_vector_kernel, value_kernel
 from adasde.kernels.special import exp, log1p, tanh
 from adasde.losses.base import Array
 
@@ -291,6 +291,19 @@ def backward_tangent(delta: Array, h: Array, flipped: Array, sizes: Sizes, n: in
         scale_by_slope(e, units(h[0], sizes, l, n), relu)
 
 
+@device
+def sample_gradients(rows: Array, h: Array, delta: Array, sizes: Sizes, n: int) -> None:
+    """rows (n, d): each sample's gradient, h_l delta_{l+1} in the weights of layer l, delta_{l+1} in its biases."""
+    for l in range(sizes.size - 1):
+        below, above = units(h, sizes, l, n), units(delta, sizes, l + 1, n)
+        for k in range(n):
+            copy(biases(rows[k], sizes, l), above[k])
+            weight = weights(rows[k], sizes, l)
+            for a in range(weight.shape[0]):
+                for b in range(weight.shape[1]):
+                    weight[a, b] = below[k, a] * above[k, b]
+
+
 @value_kernel
 def value(x: Array, f: Array, data: Array) -> None:
     """f per lane."""
@@ -383,3 +396,29 @@ def noise_scale(x: Array, s: Array, data: Array) -> None:
             mean = total[i] / samples
             variance = squares[i] / samples - mean * mean
             s[i, lane] = 0.0 if variance < 0.0 else math.sqrt(variance)
+
+
+@covariance_kernel
+def noise_covariance(x: Array, out: Array, data: Array) -> None:
+    """Per-sample covariance (ddof = 0) of the gradient per lane, mean (g_n - mean g)(g_n - mean g)', singular where
+    there are fewer samples than parameters, and for any softmax: its logits have one direction to spare."""
+    samples, sizes, d = int(data[0]), layer_sizes(data), x.shape[0]
+    theta, flipped, mean = np.empty(d), np.empty(d), np.empty(x.shape)
+    h, delta = np.zeros(BLOCK * sizes.sum()), np.zeros(BLOCK * sizes.sum())
+    rows, total = np.empty((BLOCK, d)), np.empty((d, d))
+    gradient(x, mean, data)
+    for lane in range(x.shape[1]):
+        copy(theta, x[:, lane])
+        transpose(theta, flipped, sizes)
+        total[:] = 0.0
+        for start in range(0, samples, BLOCK):
+            n = min(BLOCK, samples - start)
+            deltas(delta, h, theta, flipped, data, sizes, start, n)
+            sample_gradients(rows, h, delta, sizes, n)
+            for k in range(n):
+                for i in range(d):
+                    rows[k, i] -= mean[i, lane]
+            add_product(total, rows[:n].T, rows[:n])
+        for i in range(d):
+            for k in range(d):
+                out[i, k, lane] = total[i, k] / samples

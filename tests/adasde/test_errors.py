@@ -77,6 +77,8 @@ TABLE: list[tuple[str, type[InvalidParameter], str, str, str]] = [
     ("sgd --noise student-t:1:1", NoModel, "sgd, model sde: student-t nu", "(2, inf)", "order 2, which"),
     ("adam --noise student-t:4:1", NoModel, "adam, model sde: student-t nu", "(4, inf)", "of order 4, which"),
     ("sgd --noise gaussian:data", BAD, "noise scale", "a number per coordinate", "has no data"),
+    ("sgd --noise gaussian:@data", BAD, "noise covariance", "a matrix", "has no noise_covariance"),
+    ("sgd --noise laplace:@data", BAD, "noise scale sigma", NUMBERS, "write it like 0.5"),
     ("sgd --x0 1,2,3", BAD, "x0: number of entries", "{2}", "quadratic:1,2 has that dimension"),
     ("sgd --x0 1,inf", BAD, "x0", "the finite vectors", "mend its entries"),
     ("adam --init w=1", UNKNOWN, "init: state", "{m, v}", CHOOSE),

@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.special import expit
 
 from adasde.errors import InvalidParameter, MissingData
 from adasde.losses.base import Loss
 from adasde.losses.mlp import MLP, breast_cancer, initial_parameters
+from adasde.noise import gaussian
+from adasde.simulation import simulate
 
 NETWORKS = [
     pytest.param(hidden, activation, id=f"{','.join(map(str, hidden)) or 'none'}-{activation}")
@@ -49,9 +52,10 @@ def value(loss: Loss, x: np.ndarray) -> np.ndarray:
 
 
 def everything(loss: Loss, x: np.ndarray, u: np.ndarray) -> np.ndarray:
-    """Value, gradient, noise scale and Hessian-vector product of every lane, (1 + 3 d, lanes)."""
-    fields = [call(loss.gradient, loss, x), call(loss.noise_scale, loss, x)]
-    return np.vstack([value(loss, x), *fields, call(loss.hessian_vector, loss, x, u)])
+    """Value, gradient, noise scale and covariance, and Hessian-vector product of every lane, (1 + 3 d + d^2, lanes)."""
+    fields, sigma = [call(loss.gradient, loss, x), call(loss.noise_scale, loss, x)], np.empty((len(x), *x.shape))
+    loss.noise_covariance(x, sigma, loss.data)
+    return np.vstack([value(loss, x), *fields, *sigma, call(loss.hessian_vector, loss, x, u)])
 
 
 def numpy_network(
@@ -118,6 +122,39 @@ def test_noise_scale_is_the_deviation_of_single_gradients(hidden: tuple[int, ...
     x = point(loss)
     _, gradients = numpy_network(x[:, 0], X, y, hidden, activation)
     np.testing.assert_allclose(call(loss.noise_scale, loss, x)[:, 0], gradients.std(0), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(("hidden", "activation"), NETWORKS)
+def test_noise_covariance_is_that_of_single_gradients(hidden: tuple[int, ...], activation: str) -> None:
+    """The population covariance over explicitly stored per-sample gradients, in every lane; symmetric to the bit, and
+    with the squares of the noise scale on its diagonal."""
+    loss, X, y = problem(hidden, activation)
+    x, d = point(loss, 3), loss.dimension
+    out = np.full((d, d, 3), np.nan)
+    loss.noise_covariance(x, out, loss.data)
+    for lane in range(3):
+        _, gradients = numpy_network(x[:, lane], X, y, hidden, activation)
+        np.testing.assert_allclose(out[:, :, lane], np.cov(gradients.T, bias=True), rtol=1e-9, atol=1e-12)
+    np.testing.assert_array_equal(out, out.transpose(1, 0, 2))
+    np.testing.assert_allclose(np.einsum("iij->ij", out), call(loss.noise_scale, loss, x) ** 2, rtol=1e-9, atol=1e-12)
+
+
+def test_noise_of_a_network_with_a_full_covariance() -> None:
+    """One SGD step on logistic regression, whose covariance has half its rank: Var u.x_1 = eta^2 u'Sigma u/B along
+    random directions u by its chi-square law, 0 where softmax leaves a direction free; and the models run."""
+    X = np.random.default_rng(3).standard_normal((SAMPLES, 3))
+    loss, eta, paths = MLP(X, (X[:, 0] > 0).astype(int), ()), 0.1, 4000
+    noise = gaussian(batch=5, covariance="data")
+    found = simulate("sgd", "algorithm", loss=loss, noise=noise, lr=eta, steps=1, paths=paths)
+    sigma = np.empty((8, 8, 1))
+    loss.noise_covariance(loss.start[:, None], sigma, loss.data)
+    assert np.linalg.matrix_rank(sigma[:, :, 0]) == 4
+    for u in np.random.default_rng(4).standard_normal((10, 8)):
+        ratio = (u @ found.cov[-1] @ u) / (eta**2 / 5 * u @ sigma[:, :, 0] @ u) * (paths - 1)
+        assert 1e-6 / 2 < stats.chi2.cdf(ratio, paths - 1) < 1 - 1e-6 / 2
+        assert abs(np.repeat(u[::2], 2) @ found.cov[-1] @ np.repeat(u[::2], 2)) < 1e-12
+    for optimizer, model in (("signsgd", "sde"), ("adam", "order2")):
+        assert not simulate(optimizer, model, loss=loss, noise=noise, lr=0.01, steps=20, paths=8).diverged.any()
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu"])

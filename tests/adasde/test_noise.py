@@ -33,6 +33,7 @@ def folder(tmp_path, monkeypatch):
 SPELLED = {
     "gaussian:0.5": adasde.gaussian(0.5),
     "gaussian:data": adasde.gaussian(None),
+    "gaussian:@data": adasde.gaussian(covariance="data"),
     "student-t:3:0.1,0.2": adasde.student_t(3, [0.1, 0.2]),
     "laplace:0.5": adasde.laplace(0.5),
     "laplace:data": adasde.laplace(None),
@@ -193,6 +194,7 @@ def test_bad_values(values, weights, message):
         ([[1, 2]], r"shape = \(1, 2\)"),
         (np.zeros((0, 0)), r"shape = \(0, 0\)"),
         ("abc", "covariance Sigma = 'abc'"),
+        ("dat", "covariance Sigma = 'dat'"),
     ],
 )
 def test_bad_covariances(sigma, message):
@@ -204,6 +206,8 @@ def test_bad_covariances(sigma, message):
 def test_covariance_is_for_gaussian_noise_of_its_dimension():
     with pytest.raises(InvalidParameter, match=r"law with a covariance = laplace is outside \{gaussian\}"):
         Noise("laplace", None, covariance=((1.0,),))
+    with pytest.raises(InvalidParameter, match=r"law with a covariance = laplace is outside \{gaussian\}"):
+        Noise("laplace", None, covariance="data")
     with pytest.raises(InvalidParameter, match="with a covariance"):
         adasde.gaussian(1.0, covariance=SIGMA)
     with pytest.raises(InvalidParameter, match=r"rows = 1 is outside \{3\}"):

@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +142,12 @@ def my_field(x, out, data):  # type: ignore[no-untyped-def]
     out[:] = 1.0
 
 
+def my_covariance(x, out, data):  # type: ignore[no-untyped-def]
+    out[:] = 1.0
+
+
 OWN = Loss("mine", 1, np.zeros(1), np.ones(1), my_value, my_field, None, my_field)
+FULL = replace(OWN, noise_covariance=my_covariance)
 
 
 def run(**changes: Any) -> Run:
@@ -169,6 +175,7 @@ def run(**changes: Any) -> Run:
         ({"noise": "laplace:1"}, "sgd, model algorithm: noise law = laplace is outside {gaussian, student-t}"),
         ({"loss": "quadratic:" + ",".join(["1"] * 65)}, "dimension = 65 is outside [1, 64]"),
         ({"noise": Noise("gaussian", None), "loss": OWN}, "noise = gaussian:data is outside"),
+        ({"noise": "gaussian:@data", "loss": FULL}, "noise = gaussian:@data is outside"),
         ({"loss": OWN}, "loss = mine is outside {quadratic, saddle}"),
     ],
 )
