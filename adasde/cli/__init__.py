@@ -16,7 +16,7 @@ _COMMANDS = {
     "sweep": ("sweep", "Simulate a grid of optimizers, hyperparameters, noises and seeds."),
     "verify": ("verify", "Check derivation, kernels and models against the optimizer."),
     "noise": ("noise", "Diagnose the gradient noise of a network."),
-    "reproduce": ("reproduce", "Rerun the experiments of a paper, or those on networks: tables and figures."),
+    "reproduce": ("reproduce", "Rerun the experiments of a paper, or on networks."),
 }
 
 
