@@ -19,7 +19,8 @@ class Row:
     task      any of its tasks, for the setting
     losses    final loss by curve, over seeds
     diverged  number of seeds that blew up, by curve
-    gaps      named differences; closed: share of the gap of the Gaussian model that the empirical law closes, by substeps
+    gaps      named differences
+    closed    share of the gap of the Gaussian model that the empirical law closes, by substeps
     """
 
     task: Task

@@ -131,12 +131,13 @@ def kernel_steps(loss: TorchLoss, curve: Curve, setting: Setting, seed: int) -> 
     for k in range(setting.steps):
         yield x
         step, parts = (module.algorithm, 1) if k < start else (model, curve.substeps)
-        if k % setting.refresh == 0 or k == start:
+        signs = curve.noise == "empirical"
+        if not signs and (k % setting.refresh == 0 or k == start):
             bank = _bank(loss, x, curve.noise, setting, step, seed, k)
         shape = (step.noises, loss.dimension) if curve.noise == "diagonal" else (loss.samples,)
-        z, c = normals(seed, k, parts, shape), mixtures(seed, k, parts, step.noises, len(bank.draws))
+        z, c = normals(seed, k, parts, shape), mixtures(seed, k, parts, step.noises, setting.bank)
         for part in range(parts):
-            if curve.noise == "empirical" and (part or k % setting.refresh):
+            if signs:
                 bank = _bank(loss, x, curve.noise, setting, step, seed, k * parts + part)
             G, s, draws = _inputs(loss, x, curve.noise, setting.batch, step, bank, z[part], c[part])
             at = eta * k + eta / parts * part

@@ -100,8 +100,8 @@ def test_substeps_share_the_noise_of_the_step() -> None:
 
 @pytest.mark.parametrize("degree", [0, 2])
 def test_motions_are_correlated_like_their_function(degree: int) -> None:
-    """A motion is linear in the mixture: z = c'W, so that its covariance over c is W'W, which is the correlation over the
-    bank of sign(G + n), or of n^2; a coordinate where that is constant has no motion."""
+    """A motion is linear in the mixture: z = c'W, so that its covariance over c is W'W, which is the correlation over
+    the bank of sign(G + n), or of n^2; a coordinate where that is constant has no motion."""
     rng, gradient = np.random.default_rng(2), np.array([0.5, 0.0, -0.4, 9.0, 0.0])
     draws = rng.standard_normal((300, 5)) @ np.diag([1.0, 2.0, 0.5, 1.0, 0.0])
     draws[:, 1] += draws[:, 0]
