@@ -17,7 +17,7 @@ _COMMANDS = {
     "verify": ("verify", "Check derivation, kernels and models against the optimizer."),
     "noise": ("noise", "Diagnose the gradient noise of a network."),
     "scaling-rule": ("scaling", "What hyperparameters become when the batch size changes."),
-    "reproduce": ("reproduce", "Rerun the experiments of a paper: table of verdicts and figures; `nets` for networks."),
+    "reproduce": ("reproduce", "Rerun the experiments of a paper, or on networks."),
 }
 
 

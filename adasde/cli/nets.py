@@ -98,9 +98,10 @@ def net_tables(found: Sequence[Row]) -> None:
         out.print(losses)
         out.print(_gap_table(chosen))
         for row in chosen:
-            if row.closed is not None and math.isfinite(row.closed.mean):
-                share = f"{row.closed.mean:.0%} ± {row.closed.half:.0%}"
-                out.print(f"{row.task.setting.optimizer}: the empirical law closes {share} of the Gaussian model's gap")
+            for substeps, share in row.closed.items():
+                dt = "lr" if substeps == 1 else f"lr/{substeps}"
+                words = f"the empirical law closes {share.mean:.0%} ± {share.half:.0%} of the Gaussian model's gap"
+                out.print(f"{row.task.setting.optimizer}, dt = {dt}: {words}")
 
 
 def _gap_table(chosen: Sequence[Row]) -> Table:

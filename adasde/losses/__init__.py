@@ -16,7 +16,8 @@ KINDS = {
     "quadratic": "quadratic:a,b,... (f = sum a_i x_i^2 / 2) or quadratic:@H.npy (a dense matrix)",
     "saddle": "saddle (the embedded saddle of Compagnoni et al. 2025) or saddle:h1,h2,...",
     "mlp": "mlp:breast_cancer[:[HIDDEN,HIDDEN,...][:tanh|relu]] (scikit-learn's data, standardised)",
-    "net": "net:NAME (a network in torch, e.g. net:cnn-digits), or net:./file.py:make for a module of your own",
+    "net": "net:NAME in torch (mlp-breast-cancer, mlp10-breast-cancer, cnn-digits, resnet-digits, vit-digits, "
+    "char-transformer; cnn-mnist, vit-mnist, resnet-cifar10 from files), or net:./file.py:make for one of your own",
 }
 _HOMES = {
     "Loss": "base",

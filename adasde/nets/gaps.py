@@ -11,6 +11,7 @@ from scipy import special
 
 from adasde.nets.streams import Array
 from adasde.nets.study import Finished
+from adasde.nets.trajectory import Curve
 
 LEVEL = 0.95
 """Of each interval by itself: of twenty gaps that are not there, one is expected to be outside."""
@@ -90,15 +91,15 @@ def gaps(final: Mapping[str, Mapping[int, float]]) -> list[Gap]:
     return found
 
 
-def share_closed(final: Mapping[str, Mapping[int, float]], model: str = "sde-empirical") -> Interval | None:
-    """Which share of the gap between real minibatches (a) and the Gaussian model (b) another model (c) closes:
-    (c - b)/(a - b) of the mean final losses, with the interval of the delta method over seeds; None without them."""
-    names = ("algorithm-minibatch", "sde-full", model)
+def share_closed(final: Mapping[str, Mapping[int, float]], substeps: int = 1) -> Interval | None:
+    """Which share of the gap between real minibatches (a) and the Gaussian model (b) the empirical law (c) closes, both
+    at dt = lr / substeps: (c - b)/(a - b) of the mean final losses, with the interval of the delta method over seeds;
+    None without these curves."""
+    names = ("algorithm-minibatch", Curve("sde", "full", substeps).name, Curve("sde", "empirical", substeps).name)
     if any(name not in final for name in names):
         return None
     seeds = sorted(set.intersection(*(set(final[name]) for name in names)))
     a, b, c = (np.array([final[name][seed] for seed in seeds]) for name in names)
-    share = (c.mean() - b.mean()) / (a.mean() - b.mean())
-    influence = ((c - b) - share * (a - b)) / (a.mean() - b.mean())
-    spread = interval(influence)
-    return Interval(float(share), spread.half, len(seeds))
+    gap = a.mean() - b.mean()
+    share = (c.mean() - b.mean()) / gap
+    return Interval(float(share), interval(((c - b) - share * (a - b)) / gap).half, len(seeds))

@@ -19,14 +19,15 @@ class Row:
     task      any of its tasks, for the setting
     losses    final loss by curve, over seeds
     diverged  number of seeds that blew up, by curve
-    gaps      named differences; closed: share of the gap of the Gaussian model that the empirical law closes
+    gaps      named differences
+    closed    share of the gap of the Gaussian model that the empirical law closes, by substeps
     """
 
     task: Task
     losses: dict[str, Interval]
     diverged: dict[str, int]
     gaps: list[Gap]
-    closed: Interval | None
+    closed: dict[int, Interval]
 
     def to_dict(self) -> dict[str, Any]:
         setting = self.task.setting
@@ -51,7 +52,7 @@ class Row:
                 }
                 for gap in self.gaps
             ],
-            "empirical_closes": None if self.closed is None else _spelled(self.closed),
+            "empirical_closes": [{"substeps": n, **_spelled(found)} for n, found in self.closed.items()],
         }
 
 
@@ -68,7 +69,9 @@ def _row(group: list[Finished]) -> Row:
     final = finals(group)
     losses = {name: interval(list(by_seed.values())) for name, by_seed in final.items()}
     diverged = {name: sum(not math.isfinite(v) for v in by_seed.values()) for name, by_seed in final.items()}
-    return Row(group[0].task, losses, diverged, gaps(final), share_closed(final))
+    closed = {substeps: share_closed(final, substeps) for substeps in (1, 4)}
+    shares = {substeps: share for substeps, share in closed.items() if share is not None}
+    return Row(group[0].task, losses, diverged, gaps(final), shares)
 
 
 def _spelled(found: Interval) -> dict[str, Any]:

@@ -46,9 +46,9 @@ class Setting:
     hyperparameters  of the optimizer by name, the others at their defaults
     batch            samples B of a minibatch
     steps            optimizer steps; saved: the steps after which the loss is recorded
-    refresh          steps between two evaluations of Sigma and of the bank; the bank of ``empirical`` is drawn at every
-                     step, because signs change faster than Sigma: an old one closes about half of the gap that a new
-                     one closes (SignSGD on the MLP, ten steps)
+    refresh          steps between two evaluations of Sigma and of the bank; the bank of ``empirical`` is drawn whenever
+                     it is read, because signs change faster than Sigma: one of up to ten steps ago closes about half of
+                     the gap that a new one closes (SignSGD on the MLP)
     bank             draws in the bank
     """
 
@@ -131,11 +131,14 @@ def kernel_steps(loss: TorchLoss, curve: Curve, setting: Setting, seed: int) -> 
     for k in range(setting.steps):
         yield x
         step, parts = (module.algorithm, 1) if k < start else (model, curve.substeps)
-        if k % setting.refresh == 0 or k == start or curve.noise == "empirical":
+        signs = curve.noise == "empirical"
+        if not signs and (k % setting.refresh == 0 or k == start):
             bank = _bank(loss, x, curve.noise, setting, step, seed, k)
         shape = (step.noises, loss.dimension) if curve.noise == "diagonal" else (loss.samples,)
-        z, c = normals(seed, k, parts, shape), mixtures(seed, k, parts, step.noises, len(bank.draws))
+        z, c = normals(seed, k, parts, shape), mixtures(seed, k, parts, step.noises, setting.bank)
         for part in range(parts):
+            if signs:
+                bank = _bank(loss, x, curve.noise, setting, step, seed, k * parts + part)
             G, s, draws = _inputs(loss, x, curve.noise, setting.batch, step, bank, z[part], c[part])
             at = eta * k + eta / parts * part
             step.compiled(state, G[None], s[None], curvature, draws[:, None], p, k + 1, at, eta / parts)
@@ -158,9 +161,9 @@ def _inputs(
     if noise == "empirical":
         G, s, draw = empirical_signs(bank, loss.gradient(x), c[0])
         return G, s, draw[None]
-    # A coordinate without noise has no motion: its sign is certain, or 0 where its gradient is 0 as well.
     moving = bank.scale > 0
     if noise == "diagonal":
+        # A coordinate without noise has no motion: its sign is certain, or 0 where its gradient is 0 as well.
         return loss.gradient(x), bank.scale, z * moving
     if not moving.any():
         return loss.noisy_gradient(x, loss.noise_weights(z, batch)), bank.scale, np.zeros((step.noises, len(x)))
@@ -170,7 +173,7 @@ def _inputs(
     else:
         G = loss.gradient(x)
     draws = [own if n == 1 else motion(bank, G, n, c[i]) for i, n in enumerate(step.degrees)]
-    return G, bank.scale, np.stack(draws) * moving
+    return G, bank.scale, np.stack(draws)
 
 
 def torch_steps(loss: TorchLoss, setting: Setting, seed: int) -> Iterator[Array]:

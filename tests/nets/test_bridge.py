@@ -99,6 +99,13 @@ def test_exit_codes(loss: str, code: int, words: str) -> None:
     assert result.exit_code == code and words in result.output
 
 
+def test_the_catalog_names_all_networks() -> None:
+    from adasde.losses import KINDS
+    from adasde.nets import NETS
+
+    assert all(name in KINDS["net"] for name in NETS)
+
+
 def test_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit code 3, and what to install."""
     monkeypatch.setitem(sys.modules, "torch", None)

@@ -135,7 +135,7 @@ def test_gaps_and_intervals() -> None:
     whole = by_cause["the whole model"].difference
     assert (whole.mean - whole.half, whole.mean + whole.half) == pytest.approx(tuple(difference))
     assert by_cause["the whole model"].seen and not by_cause["empirical P(g < 0)"].seen
-    assert row.closed is not None and row.closed.mean == pytest.approx((0.5 - 0.2) / (0.65 - 0.2))
+    assert list(row.closed) == [1] and row.closed[1].mean == pytest.approx((0.5 - 0.2) / (0.65 - 0.2))
     assert found.holds(0.65) and not found.holds(0.2)
 
 
