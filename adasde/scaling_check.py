@@ -226,6 +226,7 @@ def _speed(found: Scaling, values: dict[str, float], noise: float) -> Any:
 def _run(found: Scaling, optimizer: str, problem: Problem, values: dict[str, float], end: int, seed: int) -> Ensemble:
     """The loss of the optimizer at `POINTS` equal numbers of samples."""
     batch, steps = found.batch[end], problem.steps[end]
+    hyperparameters: dict[str, Any] = found.rule_values(values)
     variance = problem.scale**2 / batch
     return simulate(
         optimizer,
@@ -238,5 +239,5 @@ def _run(found: Scaling, optimizer: str, problem: Problem, values: dict[str, flo
         save=[round(steps * (i + 1) / POINTS) for i in range(POINTS)],
         x0=[problem.start] * COORDINATES,
         init={"v": variance} if problem.averaged else None,
-        **found.rule_values(values),
+        **hyperparameters,
     )

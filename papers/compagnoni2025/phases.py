@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import sympy as sp
 
-from adasde.derive.expectation import expectation
+from adasde.derive.expansion import derive
 from adasde.derive.noise import Gaussian
-from adasde.derive.notation import G, Z, eta, g, s, x
+from adasde.derive.notation import G, eta, s, x
 from adasde.derive.optimizers import registry
+from adasde.derive.stationary import lamda, stationary_algorithm, stationary_sde
 from adasde.papers.compagnoni2025.claims import PAPER
 from adasde.papers.compagnoni2025.signsgd import model
-from adasde.papers.linear import near_rest
 from adasde.papers.parts import Parts
 from adasde.papers.statement import Statement
 
-lamda = sp.Symbol("lamda", positive=True)
 Y = sp.Symbol("Y", positive=True)
 """G/(sqrt(2) s)."""
 AT_Y = sp.sqrt(2) * s * Y
@@ -65,15 +64,15 @@ def rest_of_phase_3() -> Parts:
 
 
 def rest_of_signsgd() -> tuple[sp.Expr, sp.Expr]:
-    """The first two terms in eta of the stationary variance of SignSGD itself, from E x'^2 = E x^2."""
-    change = (registry()["signsgd"].update[0] - x).subs(g, lamda * x + s * Z)
-    mean, square = (expectation(sp.expand(change**n), Gaussian()) for n in (1, 2))
-    return near_rest(mean / eta, square / eta, x, eta)
+    """The first two terms in eta of the stationary variance of SignSGD itself, without their powers of eta."""
+    found = stationary_algorithm(registry()["signsgd"])
+    return found.leading[0, 0], found.following[0, 0]
 
 
 def rest_of_sde() -> tuple[sp.Expr, sp.Expr]:
     """The same for the whole derived SDE."""
-    return near_rest(phase("drift of x", lamda * x), phase("variance of x", lamda * x), x, eta)
+    found = stationary_sde(derive(registry()["signsgd"]).sde)
+    return found.leading[0, 0], found.following[0, 0]
 
 
 def second_term(variance: sp.Expr) -> sp.Expr:

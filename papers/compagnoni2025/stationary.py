@@ -9,15 +9,16 @@ import sympy as sp
 
 from adasde.derive.expansion import derive
 from adasde.derive.noise import Gaussian
-from adasde.derive.notation import G, Z, eps, eta, g, rho1, s, theta, v, x
+from adasde.derive.notation import G, eps, eta, rho1, s, theta, v, x
 from adasde.derive.optimizers import registry
+from adasde.derive.stationary import exact, lamda, lyapunov
 from adasde.papers.claim import BIAS
 from adasde.papers.compagnoni2025.claims import PAPER
-from adasde.papers.linear import linearised, lyapunov, recursion
+from adasde.papers.compagnoni2025.phases import PRINTED_STATIONARY
+from adasde.papers.linear import linearised
 from adasde.papers.parts import Parts
 from adasde.papers.statement import Statement
 
-lamda = sp.Symbol("lamda", positive=True)
 PART = "stationary variance"
 FIXED = "rho1 = 1/sqrt(eta)"
 LARGE = {rho1: 1 / sp.sqrt(eta)}
@@ -43,12 +44,7 @@ def linear_sde(optimizer: str, coupled: sp.Expr = sp.S.Zero) -> tuple[sp.Matrix,
 
 def of_rule(optimizer: str) -> sp.Expr:
     """The variance of x in the algorithm itself, with the second moment, where there is one, frozen at s^2."""
-    rule = registry()[optimizer]
-    change = (rule.update[0] - x).subs(eps, 0)
-    if v in rule.states:
-        change = change.subs(rule.update[1], s**2)
-    factor, noise = recursion(sp.expand(change.subs(g, lamda * x + s * Z)), x, Z, Gaussian())
-    return sp.factor(noise / (1 - factor**2))
+    return sp.factor(exact(registry()[optimizer]).subs(eps, 0))
 
 
 def speed_and_level(optimizer: str) -> Parts:
@@ -81,6 +77,17 @@ def _statement(name: str, number: str, printed: sp.Expr, derived, expected: str,
 SGD = eta / 2 * s**2 / lamda
 RMSPROP = eta / 2 * s / lamda
 RMSPROPW = eta / 2 / (lamda / s + theta)
+
+
+CLOSED_FORMS = {
+    "sgd": SGD,
+    "signsgd": PRINTED_STATIONARY,
+    "rmsprop": RMSPROP,
+    "adam": RMSPROP,
+    "rmspropw": RMSPROPW,
+    "adamw": RMSPROPW,
+}
+"""The stationary variance of each optimizer as printed, under Gaussian noise with eps = 0."""
 
 
 def loss_level(decay: sp.Expr) -> sp.Expr:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import sympy as sp
@@ -19,9 +21,14 @@ from adasde.papers.compagnoni2025.bounds import (
     mu,
     third_phase,
 )
+from adasde.papers.compagnoni2025.bounds import (
+    STATEMENTS as BOUNDS,
+)
 from adasde.papers.compagnoni2025.signsgd import ATOMS, CDF, model, printed_sde
+from adasde.papers.compagnoni2025.stationary import STATEMENTS as STATIONARY
 from adasde.papers.compagnoni2025.stationary import lamda
 from adasde.papers.compagnoni2025.stationary import of_sde as stationary
+from adasde.papers.statement import row
 
 ONE_DIMENSION = {mu: lamda, L: lamda, L_tau: lamda}
 
@@ -88,3 +95,22 @@ def test_signs_of_noise_with_atoms(law: str) -> None:
         assert (sp.simplify(printed.subs(at) - exact) == 0) != zero, gradient
         met += zero
     assert met == 2
+
+
+CLOSED = [statement for statement in (*STATIONARY, *BOUNDS) if "scaling rule" not in statement.name]
+
+
+@pytest.mark.parametrize("statement", CLOSED, ids=lambda statement: statement.name)
+def test_a_wrong_exponent_is_noticed(statement) -> None:
+    """Every closed form of the stationary and loss sections, with each of its symbols to another power: the verdict, or
+    where it is "differs" the difference, is no longer the one on record."""
+    derived = statement.derived()
+    held = dataclasses.replace(statement, derived=lambda: derived)
+    honest = row(held)
+    assert honest.verdict == statement.expected
+    for part, printed in statement.printed.items():
+        for symbol in sorted(printed.free_symbols - {sp.Symbol("S", positive=True)}, key=str):
+            wrong = {**statement.printed, part: printed * sp.sqrt(symbol)}
+            found = row(dataclasses.replace(held, printed=wrong))
+            assert found.verdict != statement.expected or found.difference != honest.difference, (part, symbol)
+            assert found.verdict == "differs" or symbol == statement.small
