@@ -50,7 +50,7 @@ def _quantiles(axes: Axes, report: NoiseReport) -> None:
 
 
 def _degrees(axes: Axes, report: NoiseReport) -> None:
-    bins = np.geomspace(min(report.nus.min(), 1.0), LARGEST_NU * 1.01, 26)
+    bins = np.geomspace(min(report.nus.min(), 1.0), LARGEST_NU * 1.01, 26).tolist()
     axes.hist(report.null_nus, bins, color=NULL, alpha=0.6, label="Gaussian null")
     axes.hist(report.nus, bins, histtype="step", color=NOISE, lw=1.8, label="minibatches")
     axes.set_xscale("log")
