@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from adasde.nets.study import Finished
 
 QUICK_SEEDS, SEEDS = 3, 5
+LARGEST_PLAIN = 1000.0
+"""Losses from which on a power of ten is printed: a model that blew up and came back."""
 
 
 def reproduce_nets(
@@ -136,7 +138,8 @@ def _gap(row: Row, cause: str) -> str:
 
 
 def _interval(found: Interval, sign: str = "") -> str:
-    return f"{found.mean:{sign}.4f} ± {found.half:.4f}"
+    form = ".4f" if abs(found.mean) < LARGEST_PLAIN else ".1e"
+    return f"{found.mean:{sign}{form}} ± {found.half:{form}}"
 
 
 def _told(one: Finished) -> str:

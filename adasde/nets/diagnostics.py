@@ -187,9 +187,13 @@ def noise_scale(rows: Array, seed: int) -> NoiseScale:
     # In the bootstrap world the truth is the population: the law of an estimate less the truth is carried over.
     errors = _ratios(gram, counts.astype(np.float64))[1] - exact[0]
     low, high = np.quantile(errors, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
-    ratios = exact[0], estimate, estimate - low, estimate - high
-    population, value, least, most = map(_inverse, ratios)
-    return NoiseScale(population, value, least, most, LEVEL)
+    return NoiseScale(
+        population=_inverse(exact[0]),
+        value=_inverse(estimate),
+        low=_inverse(estimate - low),
+        high=_inverse(estimate - high),
+        level=LEVEL,
+    )
 
 
 def _inverse(ratio: float) -> float:

@@ -36,7 +36,7 @@ def loss_figure(finished: Sequence[Finished], title: str) -> Figure:
     names = list(dict.fromkeys(one.task.setting.optimizer for one in finished))
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
-    figure = Figure(figsize=(4.3 * columns, 3.4 * rows + 1.3), layout="constrained", dpi=130)
+    figure = Figure(figsize=(max(8.6, 4.3 * columns), 3.4 * rows + 1.3), layout="constrained", dpi=130)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     labels: dict[str, Any] = {}
     for axes, name in zip(grid, names, strict=False):

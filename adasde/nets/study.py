@@ -71,11 +71,11 @@ PLANS = {
     "mlp10-breast-cancer": Plan("float64", 2000, None, _rates(0.05, 0.0005, 0.0005, 0.001)),
     "cnn-digits": Plan("float32", 800, 200, _rates(0.05, 0.001, 0.001, 0.002)),
     "resnet-digits": Plan("float32", 600, 150, _rates(0.05, 0.0005, 0.0005, 0.001)),
-    "vit-digits": Plan("float32", 800, 120, _rates(0.03, 0.001, 0.001, 0.002)),
+    "vit-digits": Plan("float32", 800, 100, _rates(0.03, 0.001, 0.001, 0.002)),
     "cnn-mnist": Plan("float32", 500, None, _rates(0.05, 0.0005, 0.0005, 0.001)),
     "vit-mnist": Plan("float32", 500, None, _rates(0.03, 0.0005, 0.0005, 0.001)),
     "resnet-cifar10": Plan("float32", 500, None, _rates(0.02, 0.0002, 0.0002, 0.0005)),
-    "char-transformer": Plan("float32", 800, 120, _rates(0.1, 0.001, 0.001, 0.002)),
+    "char-transformer": Plan("float32", 800, 100, _rates(0.1, 0.001, 0.001, 0.002)),
 }
 """On bundled data chosen so that the loss falls well below its start within the steps; on MNIST and CIFAR-10 not tried
 by us. Without a quick plan: in full only, and where the data is the user's own, only where it is asked for by name."""
