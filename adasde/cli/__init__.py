@@ -15,6 +15,7 @@ _COMMANDS = {
     "simulate": ("simulate", "Simulate an ensemble of an optimizer or of one of its SDE models."),
     "sweep": ("sweep", "Simulate a grid of optimizers, hyperparameters, noises and seeds."),
     "verify": ("verify", "Check derivation, kernels and models against the optimizer."),
+    "stationary": ("stationary", "Stationary variances: printed, derived and simulated."),
     "scaling-rule": ("scaling", "What hyperparameters become when the batch size changes."),
     "reproduce": ("reproduce", "Rerun the experiments of a paper: table of verdicts and figures."),
 }
