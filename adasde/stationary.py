@@ -256,6 +256,9 @@ def _sde(rule: UpdateRule, law: Law, model: str) -> SDE:
 
 def _steps(slowest: float, problem: Problem) -> int:
     """An even number, as SignSGD is on every second point of its lattice only."""
+    if not slowest > 0:
+        remedy = "the linearised model does not relax at the minimum: give --steps"
+        raise InvalidParameter("stationary: slowest rate per step", f"{slowest:.3g}", "(0, inf)", remedy)
     steps = 2 * math.ceil(RELAXED / slowest / 2)
     if steps > MOST_STEPS:
         remedy = "a larger lr or curvature relaxes sooner; or give --steps"

@@ -17,8 +17,14 @@ def covariance(problem: Problem, model: str) -> Array:
     """The stationary covariance (d, d) of the positions in a model linearised at the minimum, v at rest at s^2.
 
     dY = A Y dt + B dW for an SDE: A C + C A' + B R B' = 0. y' = A y + b Z for the optimizer: C = A C A' + b R b'.
-    Raises `NotDerivable` where the optimizer's step is not linear then.
+    Raises `NotDerivable` where the optimizer's step is not linear then, and for a model of order two where H is not
+    diagonal: its input Hess f times the drift is assembled coordinate by coordinate here.
     """
+    from adasde.derive.law import NotDerivable
+
+    off_diagonal = problem.hessian - np.diag(np.diag(problem.hessian))
+    if model != "algorithm" and problem.models[model].along is not None and np.any(off_diagonal):
+        raise NotDerivable("a model of order two is linearised for a diagonal Hessian only")
     if model == "algorithm":
         own, by_gradient, noise = _step(problem)
         slope = _assembled(problem, own, by_gradient)

@@ -125,7 +125,7 @@ def _without_odd_means(expression: sp.Expr) -> sp.Expr:
         if not isinstance(node, Expectation) or node.args[1] == 0:
             return False
         (h, f), (mirrored, density) = node.args, (part.subs(zeta, -zeta) for part in node.args)
-        return sp.expand(mirrored + h) == 0 and sp.expand(density - f) == 0
+        return bool(sp.expand(mirrored + h) == 0 and sp.expand(density - f) == 0)
 
     return expression.replace(odd, lambda _: sp.S.Zero)
 

@@ -12,12 +12,12 @@ _COMMANDS = {
     "derive": ("derive", "Print the derivation of an optimizer's SDE."),
     "audit": ("audit", "Hold published statements against the derivation."),
     "kernels": ("kernels", "Write, check or show the generated kernels."),
-    "simulate": ("simulate", "Simulate an ensemble of an optimizer or of one of its SDE models."),
-    "sweep": ("sweep", "Simulate a grid of optimizers, hyperparameters, noises and seeds."),
+    "simulate": ("simulate", "Simulate an optimizer, or one of its SDE models."),
+    "sweep": ("sweep", "Simulate a grid of optimizers, noises and seeds."),
     "verify": ("verify", "Check derivation, kernels and models against the optimizer."),
     "stationary": ("stationary", "Stationary variances: printed, derived and simulated."),
     "scaling-rule": ("scaling", "What hyperparameters become when the batch size changes."),
-    "reproduce": ("reproduce", "Rerun the experiments of a paper: table of verdicts and figures."),
+    "reproduce": ("reproduce", "Rerun a paper's experiments: verdicts and figures."),
 }
 
 

@@ -124,6 +124,7 @@ def test_dense_equals_separable_where_both_apply():
         ("sgd --loss quadratic:1,-1", "least eigenvalue of H = -1"),
         ("sgd --lr 1e-7", "a larger lr or curvature relaxes sooner"),
         ("signsgd --noise two-point:0.3:1", "stationary: noise law"),
+        ("signsgd --noise rademacher:1", "the linearised model does not relax"),
         ("sgd --plot x.txt", "plot: ending"),
     ],
 )
