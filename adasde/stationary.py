@@ -135,7 +135,8 @@ class Problem:
         import sympy as sp
 
         lr = self.values["lr"]
-        found = {}
+        numbers = () if self.noise.law == "student-t" else self.noise.law_data.tolist()
+        found = {y: sp.Rational(repr(value)) for y, value in zip(self.law.parameters, numbers, strict=False)}
         for h in self.rule.hyperparameters[1:]:
             value = self.values[h.name]
             found[h.symbol] = sp.Rational(repr(float(value)))
@@ -235,15 +236,10 @@ def _law(noise: Noise) -> Law:
 
     if noise.law == "student-t":
         return StudentT(sp.Rational(repr(float(noise.nu))))
-    law = law_named(noise.law_key)
-    if law.parameters or noise.law == "empirical":
-        raise InvalidParameter(
-            "stationary: noise law",
-            noise.law,
-            "{gaussian, student-t, laplace, exponential, rademacher}",
-            "its stationary law is simulated by `adasde simulate`",
-        )
-    return law
+    if noise.law == "empirical":
+        remedy = "its moments are sums over data; `adasde simulate` has its variance"
+        raise InvalidParameter("stationary: noise law", noise.law, "the laws with a formula", remedy)
+    return law_named(noise.law_key)
 
 
 def _sde(rule: UpdateRule, law: Law, model: str) -> SDE:

@@ -40,9 +40,15 @@ def covariance(problem: Problem, model: str) -> Array:
 
 
 def rates(problem: Problem) -> tuple[float, float]:
-    """The slowest and the fastest rate per step, of the linearised SDE (or of the step, without one) and of v."""
+    """The slowest and the fastest rate per step, of the linearised SDE (or of the step, without one) and of v; zeros
+    where a mean sign jumps at an atom of the noise, so that there is nothing to linearise."""
+    from adasde.derive.law import NotDerivable
+
     if "sde" in problem.models:
-        own, by_gradient, _ = _linear_sde(problem, "sde")
+        try:
+            own, by_gradient, _ = _linear_sde(problem, "sde")
+        except NotDerivable:
+            return 0.0, 0.0
         found = list(-problem.values["lr"] * np.linalg.eigvals(_assembled(problem, own, by_gradient)).real)
     else:
         own, by_gradient, _ = _step(problem)
@@ -79,6 +85,7 @@ def _linear_sde(problem: Problem, model: str) -> tuple[Array, Array, Array]:
     rest, for the states other than v."""
     import sympy as sp
 
+    from adasde.derive.law import NotDerivable
     from adasde.derive.notation import G, Hb, eta, s, sb, t
 
     sde = problem.models[model]
@@ -100,6 +107,8 @@ def _linear_sde(problem: Problem, model: str) -> tuple[Array, Array, Array]:
     values = []
     for matrix, shape in zip(found, shapes, strict=True):
         fixed = matrix.subs(rest).subs(problem.symbols).subs(eta, problem.values["lr"])
+        if fixed.has(sp.Derivative, sp.Subs, sp.DiracDelta):
+            raise NotDerivable(f"{sde.optimizer} {model}: its drift is not smooth at the minimum")
         function = sp.lambdify([s, sp.Symbol("curvature")], fixed, "numpy")
         pairs = zip(problem.scales, np.diag(problem.hessian), strict=True)
         values.append(np.array([np.reshape(function(scale, a), shape) for scale, a in pairs], dtype=np.float64))

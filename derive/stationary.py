@@ -58,18 +58,21 @@ def stationary_algorithm(rule: UpdateRule, law: Law | None = None, at: Numbers |
     at   numbers for rates rho, lamda, s and other symbols, rational so that equations stay exact; eta remains
     Raises `NotDerivable` where the minimum is no point of rest, or the step is not smooth there.
     """
-    law = law or Gaussian()
-    first, second = ([h.subs(at or {}) for h in part] for part in _increment(rule))
+    law, at = law or Gaussian(), at or {}
+    first, second = ([h.subs(at) for h in part] for part in _increment(rule))
+
+    def mean(product: sp.Expr) -> sp.Expr:
+        return expectation(sp.expand(product), law).subs(at)
 
     def moments(indices: tuple[int, ...]) -> Powers:
         n = len(indices)
-        found = {n: expectation(sp.expand(sp.prod([first[i] for i in indices])), law)}
+        found = {n: mean(sp.prod([first[i] for i in indices]))}
         if n < 3:
             factors = [[second[i] if l == j else first[i] for l, i in enumerate(indices)] for j in range(n)]
-            found[n + 1] = sp.Add(*(expectation(sp.expand(sp.prod(f)), law) for f in factors))
+            found[n + 1] = sp.Add(*(mean(sp.prod(f)) for f in factors))
         return found
 
-    return _expanded(rule.states, moments, _rest(rule.states, first, law))
+    return _expanded(rule.states, moments, _zero(rule.states, [mean(h) for h in first]))
 
 
 def stationary_sde(sde: SDE, at: Numbers | None = None) -> Stationary:

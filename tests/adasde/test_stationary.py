@@ -123,13 +123,14 @@ def test_dense_equals_separable_where_both_apply():
         ("sgd --loss mlp:breast_cancer", "linearised as quadratic"),
         ("sgd --loss quadratic:1,-1", "least eigenvalue of H = -1"),
         ("sgd --lr 1e-7", "a larger lr or curvature relaxes sooner"),
-        ("signsgd --noise two-point:0.3:1", "stationary: noise law"),
+        ("signsgd --noise empirical:@FILE:1", "stationary: noise law"),
         ("signsgd --noise rademacher:1", "the linearised model does not relax"),
         ("sgd --plot x.txt", "plot: ending"),
     ],
 )
-def test_refusals(line, message):
-    result = run(line)
+def test_refusals(tmp_path, line, message):
+    np.save(tmp_path / "values.npy", np.linspace(-1, 1, 9))
+    result = run(line.replace("FILE", str(tmp_path / "values.npy")))
     assert result.exit_code == 2 and message in " ".join(result.output.split())
 
 
@@ -141,6 +142,13 @@ def test_the_table_and_the_figure(tmp_path):
     for word in ("leading", "next order", "exact", "simulated", "compagnoni2025, printed", "holds"):
         assert word in result.stdout
     assert path.stat().st_size > 20_000
+
+
+def test_laws_with_numbers_of_their_own():
+    """Skewed noise of SGD: its variance alone counts, to both orders, whatever p is."""
+    for noise in ("two-point:0.2:1", "mixture:0.3,-1,1/0.7,1,2:1"):
+        terms = adasde.stationary._two_terms(problem_of("sgd", "quadratic:1", noise, {"lr": 0.1}), "algorithm")
+        assert [float(term[0]) for term in terms] == pytest.approx([0.05, 0.0025])
 
 
 def test_dense_figures_are_refused(tmp_path):
