@@ -58,18 +58,21 @@ def stationary_algorithm(rule: UpdateRule, law: Law | None = None, at: Numbers |
     at   numbers for rates rho, lamda, s and other symbols, rational so that equations stay exact; eta remains
     Raises `NotDerivable` where the minimum is no point of rest, or the step is not smooth there.
     """
-    law = law or Gaussian()
-    first, second = ([h.subs(at or {}) for h in part] for part in _increment(rule))
+    law, at = law or Gaussian(), at or {}
+    first, second = ([h.subs(at) for h in part] for part in _increment(rule))
+
+    def mean(product: sp.Expr) -> sp.Expr:
+        return expectation(sp.expand(product), law).subs(at)
 
     def moments(indices: tuple[int, ...]) -> Powers:
         n = len(indices)
-        found = {n: expectation(sp.expand(sp.prod([first[i] for i in indices])), law)}
+        found = {n: mean(sp.prod([first[i] for i in indices]))}
         if n < 3:
             factors = [[second[i] if l == j else first[i] for l, i in enumerate(indices)] for j in range(n)]
-            found[n + 1] = sp.Add(*(expectation(sp.expand(sp.prod(f)), law) for f in factors))
+            found[n + 1] = sp.Add(*(mean(sp.prod(f)) for f in factors))
         return found
 
-    return _expanded(rule.states, moments, _rest(rule.states, first, law))
+    return _expanded(rule.states, moments, _zero(rule.states, [mean(h) for h in first]))
 
 
 def stationary_sde(sde: SDE, at: Numbers | None = None) -> Stationary:
@@ -101,18 +104,27 @@ def exact(rule: UpdateRule, law: Law | None = None) -> sp.Expr:
     Raises `NotDerivable` where the rule is not linear then, so that its second moments do not close.
     """
     law = law or Gaussian()
-    rest = _rest(rule.states, _increment(rule)[0], law)
+    own, through = linear_step(rule, law)
+    slope = own + through * sp.Matrix([[lamda] + [0] * (own.cols - 1)])
+    source = law.moment(2) * s**2 * through * through.T
+    return sp.factor(discrete_lyapunov(slope, source)[0, 0])
+
+
+def linear_step(rule: UpdateRule, law: Law) -> tuple[sp.Matrix, sp.Matrix]:
+    """(A, b) of one step y' = A y + b g of the states other than v, long after the start and with v at rest.
+
+    Raises `NotDerivable` where the step is not linear then.
+    """
+    rest = _rest(rule.states, [h.subs(lamda, 0) for h in _increment(rule, fast=True)[0]], law)
     rows = [i for i, y in enumerate(rule.states) if y not in rule.nonnegative]
     frozen = [(u, y) for y, u in zip(rule.states, rule.update, strict=True) if y in rule.nonnegative]
-    states = [rule.states[i] for i in rows]
-    gradient = lamda * rule.states[0] + s * Z
     still = {y: rest[y] for y in rule.nonnegative}
-    updates = sp.Matrix([_late(rule, rule.update[i].subs(frozen)).subs(g, gradient).subs(still) for i in rows])
-    slope, noise = updates.jacobian(states), updates.jacobian([Z])
-    if any(entry.has(Z, *states) for entry in (*slope, *noise)):
+    updates = sp.Matrix([_late(rule, rule.update[i].subs(frozen)).subs(still) for i in rows])
+    states = [rule.states[i] for i in rows]
+    own, through = updates.jacobian(states), updates.jacobian([g])
+    if any(entry.has(g, *states) for entry in (*own, *through)) or any(u.has(sp.sign, sp.Abs) for u in updates):
         raise NotDerivable(f"{rule.name}: its step is not linear, so that its second moments do not close")
-    source = law.moment(2) * noise * noise.T
-    return sp.factor(_solved(len(states), lambda c: slope * c * slope.T + source - c)[0, 0])
+    return own, through
 
 
 def lyapunov(slope: sp.Matrix, covariance: sp.Matrix) -> sp.Matrix:
@@ -139,14 +151,15 @@ def _late(rule: UpdateRule, expression: sp.Expr) -> sp.Expr:
     return late
 
 
-def _increment(rule: UpdateRule) -> tuple[list[sp.Expr], list[sp.Expr]]:
-    """h0 and h1 of the increments eta h0 + eta^2 h1 of the states at fixed rates rho."""
+def _increment(rule: UpdateRule, fast: bool = False) -> tuple[list[sp.Expr], list[sp.Expr]]:
+    """h0 and h1 of the increments eta h0 + eta^2 h1 of the states at fixed rates rho; a part that stays when eta goes
+    to 0 is refused unless ``fast``."""
     parts: tuple[list[sp.Expr], list[sp.Expr]] = ([], [])
     rates = {h.symbol: h.scaled for h in rule.hyperparameters if h.rate is not None}
     for state, update in zip(rule.states, rule.update, strict=True):
         change = _late(rule, update - state).subs(rates).subs(g, lamda * rule.states[0] + s * Z)
         terms = [(sp.diff(change, eta, n) if n else change).subs(eta, 0) / sp.factorial(n) for n in range(3)]
-        if sp.expand(terms[0]) != 0:
+        if not fast and sp.expand(terms[0]) != 0:
             raise NotDerivable(f"{rule.name}: the increment of {state} does not vanish with eta")
         parts[0].append(terms[1])
         parts[1].append(terms[2])

@@ -43,18 +43,8 @@ def stdout(line: str) -> str:
 def test_help() -> None:
     """Every command is listed with a line, explains itself, and has its own help."""
     text = stdout("--help")
-    for name in (
-        "list",
-        "derive",
-        "audit",
-        "kernels",
-        "simulate",
-        "sweep",
-        "verify",
-        "noise",
-        "scaling-rule",
-        "reproduce",
-    ):
+    names = ("list", "derive", "audit", "kernels", "simulate", "sweep", "verify", "stationary", "noise", "scaling-rule")
+    for name in (*names, "reproduce"):
         assert re.search(rf"^  {name} +\S.*\.$", text, re.MULTILINE)
         assert "Usage:" in stdout(f"{name} --help") and "Usage:" in stdout(f"{name} -h")
     assert "Exit codes: 0 holds, 1 a claim fails, 2 usage, 3 no data" in text
