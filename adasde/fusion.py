@@ -1,8 +1,8 @@
 """Flat kernels: the loops of a generated step and of a quadratic's gradient, made into one.
 
 The text is that of the step, read back from its module, with ``gradient[i, j]`` in terms of the lane's own x, a scale
-that is the same for all lanes, and the loop over steps outside. Nothing is derived again, and every operation keeps
-its place, so that a flat kernel gives the bytes of the step that it was made from.
+that is the same for all lanes, and the loop over steps outside. Nothing is derived again, and nothing is rounded
+otherwise, so that a flat kernel gives the bytes of the step that it was made from.
 """
 
 from __future__ import annotations

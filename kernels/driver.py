@@ -155,6 +155,17 @@ def _second_derivatives(hessian_vector, scale, covariance, x, s, sigma, curvatur
                 curvature[1, i, j] += sign * ahead[i, j] * (0.5 * scale_factor / _PROBE)
 
 
+@njit(
+    types.void(types.FunctionType(VALUE), LANES, LANES, SCALARS, SCALARS), cache=True, nogil=True, error_model="numpy"
+)
+def store(value, x, xs, losses, data):
+    """xs <- x (d, L) and losses <- f(x) (L,)."""
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            xs[i, j] = x[i, j]
+    value(x, losses, data)
+
+
 @njit(int64(int64), cache=True, error_model="numpy")
 def steps_per_chunk(d):
     """Steps whose draws are made together: whole generator blocks of four numbers, about `_NOISE_ROWS` rows."""
@@ -244,10 +255,7 @@ def run_block(
     saved = 0
     for k in range(steps + 1):
         if saved < saves.size and saves[saved] == k:
-            for i in range(d):
-                for j in range(lanes):
-                    xs[saved, i, j] = state[0, i, j]
-            value(state[0], losses[saved], data)
+            store(value, state[0], xs[saved], losses[saved], data)
             saved += 1
         if k == steps:
             break

@@ -5,7 +5,7 @@ and cost a call each at every step. A flat kernel is made for one pair of them (
 one call; its operations are the same in the same order, and so are its bytes.
 """
 
-# helpers d24c8c2fa50c: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers a0439f60f427: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numba import float32, float64, int32, int64, njit, types, uint64
 
+from adasde.kernels.driver import store
 from adasde.kernels.lanes import LANE_STACK, LANES, PLAN, SCALARS, VALUE
 from adasde.kernels.normals import box_muller, layer_row
-from adasde.kernels.normals64 import box_muller64
+from adasde.kernels.normals64 import fill_layer_in
 from adasde.kernels.philox import BITS, draw_block
 from adasde.kernels.statistics import add_block
 
@@ -63,13 +64,9 @@ def fill_rows(rows, words, shared, d, layers, chunk, first_path, seed, fresh):
 @njit(FILL_ROWS[True], **_NOGIL)
 def fill_rows64(rows, words, shared, d, layers, chunk, first_path, seed, fresh):
     """The normals of `draws64.fill_gaussian64`."""
-    count = rows.shape[0] // layers
+    first = chunk * (rows.shape[0] // layers)
     for c in range(layers):
-        own = shared[c]
-        for r in range(0, count, 2):
-            block = (chunk * count + r) >> 1
-            draw_block(words, own, rows.shape[1], first_path, block, c, seed, fresh and r == 0)
-            box_muller64(words, rows, layer_row(r, d, layers, c), layer_row(r + 1, d, layers, c))
+        fill_layer_in(words, shared[c], rows, d, layers, c, first_path, first, c, seed, fresh)
 
 
 def _run(
@@ -157,15 +154,12 @@ def run_lanes(
 ):
     """One block of lanes from step ``begin`` on; ``saved`` of its times are stored already."""
     steps, noises, seed = plan[1], plan[3], plan[6]
-    _, d, lanes = state.shape
+    d = state.shape[1]
     per_chunk = rows.shape[0] // (noises * d)
     k, current = begin, -1
     while k <= steps:
         if saved < saves.size and saves[saved] == k:
-            for i in range(d):
-                for j in range(lanes):
-                    xs[saved, i, j] = state[0, i, j]
-            value(state[0], losses[saved], data)
+            store(value, state[0], xs[saved], losses[saved], data)
             saved += 1
         if k == steps:
             break

@@ -18,7 +18,7 @@ from numba import float64, int64, types
 from adasde.kernels.elementary import LOG_P, bits_of, expm1, float_of, fma, horner, log
 from adasde.kernels.lanes import LANES
 from adasde.kernels.normals import layer_row
-from adasde.kernels.philox import BITS, compiled, draw_block, inlined
+from adasde.kernels.philox import BITS, ROUNDS, compiled, draw_block, inlined
 
 # fmt: off
 SINE64_P = (
@@ -98,16 +98,33 @@ def bailey64(t: np.ndarray, bits: np.ndarray, nu: float) -> None:
         t[j] *= cosine_sine64(bits[1, j])[0]
 
 
+@compiled(types.void(BITS, ROUNDS, LANES, int64, int64, int64, int64, int64, int64, int64, types.boolean))
+def fill_layer_in(
+    bits: np.ndarray,
+    shared: np.ndarray,
+    z: np.ndarray,
+    d: int,
+    layers: int,
+    layer: int,
+    first_path: int,
+    first_q: int,
+    stream: int,
+    seed: int,
+    fresh: bool,
+) -> None:
+    """`fill_layer64` in what `philox.draw_block` works in, kept from call to call."""
+    for row in range(0, z.shape[0] // layers, 2):
+        draw_block(bits, shared, z.shape[1], first_path, (first_q + row) >> 1, stream, seed, fresh and row == 0)
+        box_muller64(bits, z, layer_row(row, d, layers, layer), layer_row(row + 1, d, layers, layer))
+
+
 @compiled(types.void(LANES, int64, int64, int64, int64, int64, int64, int64))
 def fill_layer64(
     z: np.ndarray, d: int, layers: int, layer: int, first_path: int, first_q: int, stream: int, seed: int
 ) -> None:
     """`normals.fill_layer` in double precision; steps * d and first_q are even."""
-    rows, lanes = z.shape[0] // layers, z.shape[1]
-    bits, shared = np.empty((2, lanes), np.int64), np.empty((4, 1, max(2, lanes)), np.uint64)
-    for row in range(0, rows, 2):
-        draw_block(bits, shared, lanes, first_path, (first_q + row) >> 1, stream, seed, row == 0)
-        box_muller64(bits, z, layer_row(row, d, layers, layer), layer_row(row + 1, d, layers, layer))
+    bits, shared = np.empty((2, z.shape[1]), np.int64), np.empty((4, 1, max(2, z.shape[1])), np.uint64)
+    fill_layer_in(bits, shared, z, d, layers, layer, first_path, first_q, stream, seed, True)
 
 
 @compiled()

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -29,6 +27,7 @@ from adasde.nets.loss import TorchLoss
 from adasde.nets.streams import Array
 from adasde.nets.torch_module import require_torch
 from adasde.nets.trajectory import Curve, Setting, trajectory
+from adasde.sweep_store import whole
 
 OPTIMIZERS = ("sgd", "signsgd", "rmsprop", "rmspropw", "adam", "adamw")
 SAVED = 41
@@ -213,12 +212,9 @@ def stored(task: Task, out: Path) -> Finished | None:
 
 def _write(task: Task, out: Path, losses: Array, seconds: float) -> None:
     """Whole or not at all."""
-    path = task.path(out)
-    path.parent.mkdir(parents=True, exist_ok=True)
     facts = json.dumps({**asdict(task), "digest": digest(task)})
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as part:
-        np.savez(part, steps=np.array(task.setting.saved), losses=losses, seconds=seconds, facts=facts)
-    os.replace(part.name, path)
+    with whole(task.path(out)) as file:
+        np.savez(file, steps=np.array(task.setting.saved), losses=losses, seconds=seconds, facts=facts)
 
 
 def digest(task: Task) -> str:
