@@ -48,10 +48,10 @@ def bytes_of(run: Run, number: int) -> list[bytes]:
 @pytest.mark.parametrize(
     ("run", "changes"),
     [
-        (("sgd", "sde"), {}),
-        (("adam", "sde"), {"start": 3}),
+        (("sgd", "sde"), {"noise": "gaussian:0.5,0.2"}),
+        (("adam", "sde"), {"start": 3, "noise": "gaussian:0.5,0.2"}),
         (("signsgd", "algorithm"), {"arithmetic": Arithmetic(noise_precision="double")}),
-        (("rmspropw", "sde"), {"H": [0.5, 2.0, 1.0]}),
+        (("rmspropw", "sde"), {"H": [0.5, 2.0, 1.0], "noise": "gaussian:0.5,0.2,0.1"}),
         (("sgd", "sde"), {"H": [1.0], "noise": "laplace:0.3", "arithmetic": Arithmetic(noise_precision="double")}),
     ],
 )
