@@ -45,7 +45,7 @@ def flat_moments(flat: Any, run: Run, number: int) -> Moments:
     path, paths = number * run.leaf, min(run.leaf, run.paths - number * run.leaf)
     begin = 0 if run.model_name == "algorithm" else run.handover
     early = run.saves[run.saves < begin]
-    state, xs, losses = run.started(path, paths, early, begin)
+    state, xs, losses = run.started(path, paths if begin > 0 else 1, early, begin)
     result = Moments.empty(len(run.saves), d, d <= FULL_COVARIANCE_UP_TO)
     buckets = np.empty((len(run.saves), paths), np.int32)
     own = run.arithmetic.compiled

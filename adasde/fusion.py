@@ -164,25 +164,8 @@ class _Parts(ast.NodeTransformer):
         return self.parts.get(node.value.id, node) if isinstance(node.value, ast.Name) else node
 
 
-def _opposite(node: ast.expr) -> ast.expr | None:
-    """-node for an expression that begins with a minus, which goes; no rounding changes but for its sign."""
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        return node.operand
-    if not isinstance(node, ast.BinOp) or not isinstance(node.op, (ast.Mult, ast.Add, ast.Sub)):
-        return None
-    left = _opposite(node.left)
-    turned = {ast.Add: ast.Sub(), ast.Sub: ast.Add()}.get(type(node.op), node.op)
-    return left and ast.BinOp(left, turned, node.right)
-
-
 class _LaneInputs(ast.NodeTransformer):
-    """A lane's gradient and scale by their names, its draws from the rows of the chunk; -a b - c + x as x - (a b + c),
-    which saves a change of sign and has the same bits."""
-
-    def visit_BinOp(self, node: ast.BinOp) -> Any:
-        self.generic_visit(node)
-        opposite = _opposite(node.left) if isinstance(node.op, ast.Add) else None
-        return node if opposite is None else ast.BinOp(node.right, ast.Sub(), opposite)
+    """A lane's gradient and scale by their names, its draws from the rows of the chunk."""
 
     def visit_Subscript(self, node: ast.Subscript) -> Any:
         name = node.value.id if isinstance(node.value, ast.Name) else ""

@@ -18,6 +18,11 @@ from adasde.losses.base import Loss
 from adasde.noise import Noise
 from adasde.pointers import pointer
 
+MANY_LEAVES = 64
+"""Leaves of 8 blocks of lanes up to which they stay at that size; beyond, they grow before they become more."""
+LEAF_STEPS, LEAF_NUMBERS = 1 << 25, 1 << 19
+"""Path-steps, and paths times saved times, up to which a leaf grows."""
+
 
 @dataclass(frozen=True, eq=False)
 class Run:
@@ -96,7 +101,12 @@ class Run:
     @property
     def leaf(self) -> int:
         """Paths per leaf, a function of the problem alone."""
-        return 8 * self.lanes if self.lanes >= 256 else self.lanes
+        if self.lanes < 256:
+            return self.lanes
+        # Merging leaves costs up to a tenth: the fewer the better, as long as they keep many threads busy, an
+        # interrupt does not wait for long, and their saved numbers take little room.
+        most = min(LEAF_STEPS // max(self.steps, 1), LEAF_NUMBERS // len(self.saves)) // self.lanes
+        return self.lanes * max(8, min(self.paths // (MANY_LEAVES * self.lanes), most))
 
     @property
     def leaves(self) -> int:

@@ -68,13 +68,14 @@ ADASDE: dict[str, dict[str, Any]] = {
     "adasde --fast, double noise": {"noise_precision": "double", "fast": True},
 }
 """adasde and the arguments of `simulate`."""
-SAMPLE = 65_536
+PATHS, SAMPLE = 1 << 20, 65_536
+"""Paths of a timed run and of the one that is compared: an ensemble of a million, and enough to tell models apart."""
 
 
 def own(workload: Workload) -> Iterator[Implementation]:
     """adasde, strict and contracted, with both noises; the unavailable ones raise when they run."""
     for name, options in ADASDE.items():
-        yield Implementation(name, here(partial(adasde_paths, workload, options)), SAMPLE, SAMPLE)
+        yield Implementation(name, here(partial(adasde_paths, workload, options)), PATHS, SAMPLE)
 
 
 def adasde_paths(workload: Workload, options: dict[str, Any], paths: int, seed: int, threads: int = 1) -> Result:
@@ -94,7 +95,7 @@ def in_c(workload: Workload) -> Iterator[Implementation]:
     for precision in PRECISIONS:
         for variant in VARIANTS:
             run = partial(reference_moments, workload.name, precision, variant)
-            yield Implementation(f"C, {precision}, {variant}", here(run), SAMPLE, SAMPLE)
+            yield Implementation(f"C, {precision}, {variant}", here(run), PATHS, SAMPLE)
 
 
 def by_hand(workload: Workload) -> Iterator[Implementation]:

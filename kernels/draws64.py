@@ -1,6 +1,6 @@
 """Gaussian draws in double precision, see `draws` and `normals64`."""
 
-# helpers bae97002767d: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 78f3cfaf11b3: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import numpy as np

@@ -4,7 +4,7 @@ The C library's functions stop vectorisation and differ in the last bit between 
 + - * / sqrt, fused multiply-adds, integer operations and selections alone. `tests/kernels/fit_erf.py` made the tables.
 """
 
-# helpers fa514f5b45ec: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers aca8aaaab480: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 from typing import Any, TypeVar

@@ -1,6 +1,6 @@
 """Mean signs under a discrete law, from its sorted values and prefix sums."""
 
-# helpers fa514f5b45ec: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers aca8aaaab480: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math

@@ -5,7 +5,7 @@ and cost a call each at every step. A flat kernel is made for one pair of them (
 one call; its operations are the same in the same order, and so are its bytes.
 """
 
-# helpers a0439f60f427: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 8042fbef73c5: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
@@ -97,11 +97,12 @@ def _run(
 ):
     """Steps ``begin`` to the last of one leaf, block by block of ``block`` lanes, each added to the leaf's moments.
 
-    state (n, d, N) after ``begin`` steps; before (B, d, N) and losses_before (B, N): x and f(x) after those steps in
-    ``saves`` that are less than ``begin``; lanes_state, rows, words, shared: see `buffers`; count, ..., buckets (T, N):
-    see `statistics.add_block`.
+    state (n, d, N) after ``begin`` steps, or (n, d, 1) where it is the same for all N paths; before (B, d, N) and
+    losses_before (B, N): x and f(x) after those steps in ``saves`` that are less than ``begin``; lanes_state, rows,
+    words, shared: see `buffers`; count, ..., buckets (T, N): see `statistics.add_block`.
     """
-    states, d, paths = state.shape
+    states, d, given = state.shape
+    paths = buckets.shape[1]
     times, early, lanes, own = saves.size, before.shape[0], rows.shape[1], lanes_state
     xs, losses, own_buckets = np.empty((times, d, lanes)), np.empty((times, lanes)), np.empty((times, lanes), np.int32)
     for offset in range(0, paths, block):
@@ -116,7 +117,7 @@ def _run(
         for n in range(states):
             for i in range(d):
                 for j in range(lanes):
-                    own[n, i, j] = state[n, i, offset + j]
+                    own[n, i, j] = state[n, i, min(offset + j, given - 1)]
         for n in range(early):
             for j in range(lanes):
                 losses[n, j] = losses_before[n, offset + j]

@@ -27,7 +27,8 @@ ROUNDS, BITS = types.Array(uint64, 3, "C"), types.Array(int64, 2, "C")
 
 
 def inlined(*signature: Any) -> Callable[[Function], Function]:
-    """Compiles a scalar function that is to vanish into the loop over lanes that calls it, and vectorise."""
+    """Compiles a function that is to vanish into its caller: a scalar one into a loop over lanes, to vectorise with
+    it; one that runs such a loop where the caller repeats it, so that what it needs is made ready once."""
     decorator: Callable[[Function], Function] = njit(*signature, cache=True, error_model="numpy", forceinline=True)
     return decorator
 
@@ -103,7 +104,7 @@ def _joined(low: Word, high: Word) -> np.int64:
     return np.int64((low & _WORD) | (high << _HALF))
 
 
-@compiled(types.void(BITS, ROUNDS, uint64, uint64, uint64))
+@inlined(types.void(BITS, ROUNDS, uint64, uint64, uint64))
 def pairs_of_paths(words: np.ndarray, shared: np.ndarray, path_high: Word, block: Word, seed: Word) -> None:
     """words (4, n/2): word k of the block for paths 2 j and 2 j + 1 in the lower and the upper half of words[k, j];
     shared is (4, 2, n/2).
@@ -126,7 +127,7 @@ def pairs_of_paths(words: np.ndarray, shared: np.ndarray, path_high: Word, block
         words[2, j], words[3, j] = _joined(a2, b2), _joined(a3, b3)
 
 
-@compiled(types.void(BITS, ROUNDS, uint64, uint64, uint64))
+@inlined(types.void(BITS, ROUNDS, uint64, uint64, uint64))
 def pairs_of_words(bits: np.ndarray, shared: np.ndarray, path_high: Word, block: Word, seed: Word) -> None:
     """bits (2, n): words 1 and 0 of path j's block in the lower and the upper half of bits[0, j], words 3 and 2 in
     those of bits[1, j]; shared is (4, 1, n)."""
@@ -155,7 +156,7 @@ def single_paths(words: np.ndarray, lanes: int, first_path: int, block: Word, st
             words[0, j], words[1, j] = _joined(w1, w0), _joined(w3, w2)
 
 
-@compiled(types.void(BITS, ROUNDS, int64, int64, int64, int64, int64, types.boolean))
+@inlined(types.void(BITS, ROUNDS, int64, int64, int64, int64, int64, types.boolean))
 def draw_block(
     words: np.ndarray, shared: np.ndarray, lanes: int, first_path: int, block: int, stream: int, seed: int, fresh: bool
 ) -> None:

@@ -1,6 +1,6 @@
 """Moments of a block of paths at the saved times, added to those of its leaf, and the buckets of its losses."""
 
-# helpers fe791afc9412: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 390965e72b7d: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import numpy as np
@@ -46,10 +46,10 @@ def _kept(out, a, weight):
         out[j] = a[j] if weight[j] > 0.0 else 0.0
 
 
-@njit(types.void(SCALARS, SCALARS, float64), cache=True, nogil=True, error_model="numpy")
-def _centre(a, weight, mean):
+@njit(types.void(SCALARS, SCALARS, SCALARS, float64), cache=True, nogil=True, error_model="numpy")
+def _centred(out, a, weight, mean):
     for j in range(a.size):
-        a[j] = (a[j] - mean) * weight[j]
+        out[j] = (a[j] - mean) * weight[j]
 
 
 @njit(types.int64(LANES, SCALARS, SCALARS, int32[::1]), cache=True, nogil=True, error_model="numpy")
@@ -93,9 +93,12 @@ def add_block(xs, losses, count, mean, m2, loss_moments, diverged, buckets):
         total = count[k] + fresh
         share = count[k] * fresh / total
         for i in range(d + 1):
-            _kept(rows[i], xs[k, i] if i < d else losses[k], alive)
-            centre = _sum_of_products(rows[i], alive, sums) / fresh
-            _centre(rows[i], alive, centre)
+            row = xs[k, i] if i < d else losses[k]
+            if fresh < lanes:
+                _kept(rows[i], row, alive)
+                row = rows[i]
+            centre = _sum_of_products(row, alive, sums) / fresh
+            _centred(rows[i], row, alive, centre)
             delta[i] = centre - (mean[k, i] if i < d else loss_moments[k, 0])
         for i in range(d):
             for other in range(i, d if full else i + 1):

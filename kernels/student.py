@@ -1,6 +1,6 @@
 """Draws under Student-t noise, see `draws`."""
 
-# helpers eca3c7ea6a82: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 6dffc9907bc1: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import numpy as np

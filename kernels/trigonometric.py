@@ -1,6 +1,6 @@
 """Sine, cosine and arc tangent of float64 over lanes; `tests/kernels/fit_erf.py` made the tables."""
 
-# helpers 92ef624a0524: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers ea0b5ded3616: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math

@@ -10,6 +10,7 @@ from adasde.derive import notation
 from adasde.derive.emit.cuda_printer import cuda_code, host_code
 from adasde.derive.emit.lanes import Assignments, LaneBody, dt
 from adasde.derive.emit.module import parameter_symbols
+from adasde.derive.emit.printer import next_value
 from adasde.derive.functions import student_t_sign
 from adasde.derive.law import Law
 from adasde.derive.rule import UpdateRule
@@ -166,7 +167,8 @@ def _step(rule: UpdateRule, kernel: Kernel, shared: _Shared, along: _Shared | No
     coarse = [f"z{c} = T({_draw(kernel, c)})" for c in range(1, kernel.body.noises + 1)]
     lines += _indented(coarse if optimizer else _either(kernel, coarse))
     lines += _indented(_lanes(kernel.body))
-    return lines + [f"    y[{n}, i] = {cuda_code(value)}" for n, (_, value) in enumerate(kernel.body.updates)]
+    updates = [next_value(state, value, cuda_code) for state, value in kernel.body.updates]
+    return lines + [f"    y[{n}, i] = {text}" for n, text in enumerate(updates)]
 
 
 def _either(kernel: Kernel, coarse: list[str]) -> list[str]:

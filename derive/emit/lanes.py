@@ -190,7 +190,15 @@ def _shared_terms(updates: list[sp.Expr]) -> tuple[list[tuple[sp.Symbol, sp.Expr
     def tidy(expression: sp.Expr) -> sp.Expr:
         return expression.xreplace(trivial).xreplace(numbered)
 
-    return [(numbered[name], tidy(value)) for name, value in kept], [tidy(update) for update in reduced]
+    return [(numbered[name], tidy(value)) for name, value in kept], [_spread(tidy(update)) for update in reduced]
+
+
+def _spread(update: sp.Expr) -> sp.Expr:
+    """x - (a + b) as x - a - b."""
+    terms = sp.Add.make_args(update)
+    negative = [term for term in terms if term.is_Mul and term.args[0] == -1 and (-term).is_Add]
+    kept = [term for term in terms if term not in negative]
+    return sp.Add(*kept, *(-part for term in negative for part in (-term).args))
 
 
 class _Hoist:

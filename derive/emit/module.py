@@ -9,7 +9,7 @@ import sympy as sp
 
 from adasde.derive import notation
 from adasde.derive.emit.lanes import LaneBody, algorithm_body, along_body, sde_body
-from adasde.derive.emit.printer import HELPERS, code, sum_over_nodes
+from adasde.derive.emit.printer import HELPERS, code, next_value, sum_over_nodes
 from adasde.derive.emit.prose import algorithm_docstring, sde_docstring
 from adasde.derive.functions import Expectation
 from adasde.derive.model import SDE
@@ -185,7 +185,8 @@ def _loads(rule: UpdateRule, body: LaneBody) -> list[str]:
 
 def _lane_lines(body: LaneBody, targets: list[str]) -> list[str]:
     lines = [line for symbol, value in body.per_lane for line in _assignment(symbol, value)]
-    return lines + [f"{target} = {code(value)}" for target, (_, value) in zip(targets, body.updates, strict=True)]
+    nexts = [next_value(state, value) for state, value in body.updates]
+    return lines + [f"{target} = {text}" for target, text in zip(targets, nexts, strict=True)]
 
 
 def _assignment(symbol: sp.Symbol, value: sp.Expr) -> list[str]:

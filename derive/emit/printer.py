@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import sympy as sp
 from sympy.printing.precedence import PRECEDENCE
@@ -128,3 +129,14 @@ def sum_over_nodes(name: sp.Symbol, integrand: sp.Expr, indent: str) -> list[str
         f"{indent}{zeta} = p[NODES + q]",
         f"{indent}{name} += p[NODES + QUADRATURE + q]*({code(integrand)})",
     ]
+
+
+def next_value(state: sp.Symbol, value: sp.Expr, written: Callable[[sp.Expr], str] = code) -> str:
+    """The next value of a state as text, a sum that has the state itself in it as state + ... - ...
+
+    With the state first each product that follows can be added with one fused operation, where those are allowed.
+    """
+    if not value.is_Add or state not in value.args:
+        return written(value)
+    text = written(value - state)
+    return f"{state} - {text[1:]}" if text.startswith("-") else f"{state} + {text}"

@@ -6,6 +6,7 @@ import textwrap
 
 from adasde.derive.citations import citation
 from adasde.derive.emit.lanes import LaneBody, positivity_floors
+from adasde.derive.emit.printer import next_value
 from adasde.derive.model import SDE
 from adasde.derive.rule import UpdateRule
 
@@ -22,7 +23,8 @@ def algorithm_docstring(rule: UpdateRule, body: LaneBody) -> str:
         f'    """{rule.title}: step k of the optimizer with g = G + s z1; {body.operations} operations per lane.',
         "",
     ]
-    lines += [f"    {state}_next = {update}" for state, update in zip(rule.states, rule.update, strict=True)]
+    updates = zip(rule.states, rule.update, strict=True)
+    lines += [f"    {state}_next = {next_value(state, update, str)}" for state, update in updates]
     return "\n".join([*lines, "", f"    Dialect: {rule.dialect}. Source: {citation(rule.cite)}.", '    """'])
 
 

@@ -105,10 +105,10 @@ def test_no_place_to_write_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_text_keeps_the_operations() -> None:
-    """The update of a step, -G*dt - c1*s*z1 + x, stands in a flat kernel once for each coordinate."""
+    """The update of a step, x - G*dt - c1*s*z1, stands in a flat kernel once for each coordinate."""
     step = kernels("sgd").MODELS["sde"]["gaussian"]
     text = fusion.flat_text(step.body, "plane", step.noises, False)
     for i in range(2):
-        assert f"state[0, {i}, j] = x - (G * dt + c1 * s * z1)" in text
+        assert f"state[0, {i}, j] = x - G * dt - c1 * s * z1" in text
     with pytest.raises(OSError, match="form of a generated step"):
         fusion.flat_text(fusion.flat_text, "plane", 1, False)  # type: ignore[arg-type]
