@@ -1,9 +1,10 @@
 """From an update rule to the leading terms of one step, with the hyperparameters scaled by eta.
 
-beta_i = 1 - eta rho_i and k = t/eta + 1, also in a schedule of the learning rate, a function of eta k. For order one, schedules (beta_i^k) go to their limit e^(-rho_i t); for order
-two they stay exact, beta_i^k = e^(-r_i (t + eta)) with r_i = -log(1 - eta rho_i)/eta. Then the increment of each state
-is expanded in eta. A rate that may grow like eta^-zeta, zeta < 1 (rho1 of a first moment) enters through the product
-eta rho1, which is not expanded: it is 0.1 for beta1 = 0.9, whatever eta is.
+beta_i = 1 - eta rho_i and k = t/eta + 1, also where k is a clock, in a learning rate that is a function of eta k. For
+order one, schedules (beta_i^k) go to their limit e^(-rho_i t); for order two they stay exact, beta_i^k = e^(-r_i (t +
+eta)) with r_i = -log(1 - eta rho_i)/eta. Then the increment of each state is expanded in eta. A rate that may grow like
+eta^-zeta, zeta < 1 (rho1 of a first moment) enters through the product eta rho1, which is not expanded: it is 0.1 for
+beta1 = 0.9, whatever eta is.
 """
 
 from __future__ import annotations
