@@ -205,6 +205,12 @@ def variance_of(problem: Problem, paths: int, seed: int) -> tuple[StationaryRow,
     return _row(problem, "algorithm", run, fastest, 1), _printed(problem)
 
 
+def predicted_variance(problem: Problem) -> Array:
+    """The optimizer's stationary variance (d,), without a simulation: exact where it is known, else its two terms."""
+    truth, _ = _exact(problem, "algorithm")
+    return sum(_two_terms(problem, "algorithm")) if truth is None else truth
+
+
 def problem_of(optimizer: str, loss: Loss | str, noise: Noise | str, hyperparameters: Mapping[str, float]) -> Problem:
     """The problem by its spelling, checked. Raises `InvalidParameter` and its kin."""
     from adasde.rules import rule_of

@@ -207,3 +207,8 @@ STATEMENTS = (
         "mu(y) >= y mu(sqrt 2)/sqrt 2 is what |Y| < 1 gives; the printed rate is that of the tangent at 0, above mu",
     ),
 )
+
+
+def printed_parts(name: str) -> Parts:
+    """What is printed in the statement of this name."""
+    return next(statement.printed for statement in STATEMENTS if statement.name == name)
