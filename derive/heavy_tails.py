@@ -39,5 +39,4 @@ def sign_variance(found: Phases) -> sp.Expr:
     """The stationary variance of the optimizer with the mean sign ``found``, to leading order: eta s/(2 lambda mu'(0)),
     finite for every law with a density at 0."""
 
-
     return eta * s / (2 * lamda * found.slope)

@@ -11,7 +11,7 @@ from functools import cache
 from types import ModuleType
 
 from adasde.papers.claim import Claim
-from adasde.papers.experiment import Experiment, Picture
+from adasde.papers.experiment import Experiment
 from adasde.papers.statement import Statement
 
 
@@ -44,12 +44,6 @@ def claims_for(optimizer: str) -> list[Claim]:
 def experiments() -> dict[str, tuple[Experiment, ...]]:
     """{paper key: its experiments}, for papers that have some."""
     return {key: package(key).EXPERIMENTS for key in keys() if hasattr(package(key), "EXPERIMENTS")}
-
-
-@cache
-def pictures() -> dict[str, tuple[Picture, ...]]:
-    """{paper key: its further studies}, for papers that have some."""
-    return {key: package(key).PICTURES for key in keys() if hasattr(package(key), "PICTURES")}
 
 
 @cache

@@ -90,7 +90,16 @@ class LevelStudy:
             measured = f"{values[0]:.5f} ± {values[1]:.0e}"
             printed = (f"{level.printed:.5f}", level.verdict(level.printed), f"{over:+.1%}")
             rows.append((level.optimizer, *printed, *derived, f"{level.expected:.5f}", measured))
-        columns = ("optimizer", "printed bound", "", "loss over it", "derived bound", "", "derived level", "simulated")
+        columns = (
+            "optimizer",
+            "printed bound",
+            "verdict",
+            "loss over it",
+            "derived bound",
+            "verdict",
+            "derived level",
+            "simulated",
+        )
         noise, curvature = self.settings["noise"], self.settings["curvature"]
         notes = (
             f"E f - min f per coordinate on f = {curvature:g} |x|^2/2 with {noise} noise, where mu = L = L_tau per "
@@ -145,9 +154,7 @@ def study(settings: Mapping[str, Any], paths: int, seed: int = 0, threads: int |
     return LevelStudy(settings, tuple(levels))
 
 
-def bounds(
-    optimizer: str, settings: Mapping[str, Any], values: Mapping[str, float]
-) -> tuple[float, float | None]:
+def bounds(optimizer: str, settings: Mapping[str, Any], values: Mapping[str, float]) -> tuple[float, float | None]:
     """(printed level, a derived one that holds) per coordinate, with mu = L = L_tau."""
     import sympy as sp
 

@@ -45,8 +45,11 @@ def _panel(axes: Axes, level: Level) -> None:
     axes.set_ylim(min(shown) - room, max(shown) + 2 * room)
     axes.set_xlim(0, t[-1])
     verdict = level.verdict(level.printed)
-    axes.set_title(f"{level.optimizer}: printed {verdict}, loss over it {level.measured / level.printed - 1:+.1%}",
-                   fontsize=9.5, color=PRINTED if verdict == "fails" else LOSS)
+    axes.set_title(
+        f"{level.optimizer}: printed {verdict}, loss over it {level.measured / level.printed - 1:+.1%}",
+        fontsize=9.5,
+        color=PRINTED if verdict == "fails" else LOSS,
+    )
     axes.set_xlabel("t = η · step", fontsize=8)
     axes.set_ylabel("f − min f, per coordinate", fontsize=8)
     axes.tick_params(labelsize=7)

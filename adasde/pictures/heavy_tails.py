@@ -93,10 +93,33 @@ class TailStudy:
             level = "none" if tail.sgd_level is None else f"{tail.sgd_level:.4g}"
             q = [f"{tail.sgd.loss_quantile(p)[-1]:.3g}" for p in (0.5, 0.99)]
             verdict = "holds" if tail.holds else "fails"
-            rows.append((f"{tail.nu}", f"{tail.slope:.4f}", f"{tail.level:.4g}", f"{tail.exact[-1]:.4g}", measured,
-                         level, f"{tail.sgd.loss_mean[-1]:.3g}", *q, f"{tail.factor:.4g}", verdict))
-        columns = ("nu", "l_nu", "SignSGD: level", "exact", "simulated", "SGD: E f", "mean of paths", "median", "99 %",
-                   "tail factor", "")
+            rows.append(
+                (
+                    f"{tail.nu}",
+                    f"{tail.slope:.4f}",
+                    f"{tail.level:.4g}",
+                    f"{tail.exact[-1]:.4g}",
+                    measured,
+                    level,
+                    f"{tail.sgd.loss_mean[-1]:.3g}",
+                    *q,
+                    f"{tail.factor:.4g}",
+                    verdict,
+                )
+            )
+        columns = (
+            "nu",
+            "l_nu",
+            "SignSGD: level",
+            "exact",
+            "simulated",
+            "SGD: E f",
+            "mean of paths",
+            "median",
+            "99 %",
+            "tail factor",
+            "verdict",
+        )
         notes = [
             "Level: eta s/(4 l_nu), to leading order; exact: the birth-death chain. SGD's quantiles are held against "
             "its exact law, from characteristic functions.",
@@ -104,7 +127,9 @@ class TailStudy:
             *(f"nu = {tail.nu}: {tail.reason}" for tail in self.tails if tail.reason),
         ]
         if self.tails[0].nu == 1:
-            notes.append("nu = 1: SGD's law is Cauchy's with scale s/lambda, whatever lr is: a smaller lr does not help.")
+            notes.append(
+                "nu = 1: SGD's law is Cauchy's with scale s/lambda, whatever lr is: a smaller lr does not help."
+            )
         return [Table("Student-t noise: SignSGD converges, SGD keeps the tails", columns, rows, tuple(notes))]
 
     def figure(self) -> Figure:

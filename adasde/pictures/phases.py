@@ -94,7 +94,16 @@ class PhaseStudy:
                 cells += [f"{worst:+.1%}" if worst > 0 else "", f"{end:+.1%}", _word(worst)]
             time = f"{span.first * self.settings['lr']:.3g} ... {span.last * self.settings['lr']:.3g}"
             rows.append((span.name, time, *cells))
-        columns = ("phase", "t", "over printed, most", "at its end", "printed", "over derived, most", "at its end", "derived")
+        columns = (
+            "phase",
+            "t",
+            "over printed, most",
+            "at its end",
+            "printed",
+            "over derived, most",
+            "at its end",
+            "derived",
+        )
         return [Table("SignSGD: mean loss over its bounds, minus 1, phase by phase", columns, rows, self._notes())]
 
     def _notes(self) -> tuple[str, ...]:
@@ -113,7 +122,7 @@ class PhaseStudy:
             f"Borders at which both are off by {TOLERANCE:.0%}: linear up to "
             f"|Y| = {self.found.linear_up_to(TOLERANCE) / root:.2f}, saturated from "
             f"|Y| = {self.found.saturated_from(TOLERANCE) / root:.2f}.",
-            "Phases are those of a coordinate: the right panel below has them side by side at the same time.",
+            "Phases are those of a coordinate: the lower left panel has several side by side.",
         )
 
     def figure(self) -> Figure:

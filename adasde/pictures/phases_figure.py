@@ -48,8 +48,16 @@ def _loss(axes: Axes, found: PhaseStudy) -> None:
         axes.axvspan(span.first * lr, span.last * lr, color=shade, lw=0, zorder=0)
         middle = (span.first + span.last) / 2 * lr
         narrow = (span.last - span.first) < len(found.exact) / 6
-        axes.text(middle, 0.97, label, transform=axes.get_xaxis_transform(), ha="center", va="top", fontsize=8,
-                  rotation=90 if narrow else 0)
+        axes.text(
+            middle,
+            0.97,
+            label,
+            transform=axes.get_xaxis_transform(),
+            ha="center",
+            va="top",
+            fontsize=8,
+            rotation=90 if narrow else 0,
+        )
     mean = ensemble.loss_mean
     low, high = ensemble.loss_quantile(0.05), ensemble.loss_quantile(0.95)
     axes.fill_between(ensemble.times, low, high, color=LOSS, alpha=0.15, lw=0, label="5 % to 95 % of paths")
@@ -112,8 +120,13 @@ def _variance(axes: Axes, found: PhaseStudy, y: Array, mean: Array) -> None:
     axes.fill_between(y[bad], printed[bad], 0, color=PRINTED, alpha=0.35, lw=0)
     zero = float(found.found.imaginary_from) / math.sqrt(2)
     axes.annotate(
-        f"negative for\n{zero:.3f} < |Y| < 1", (1.0, float(printed[inside][-1]) / 2), (1.12, -0.22), fontsize=8,
-        color=PRINTED, va="center", arrowprops={"arrowstyle": "-", "color": PRINTED, "lw": 0.8},
+        f"negative for\n{zero:.3f} < |Y| < 1",
+        (1.0, float(printed[inside][-1]) / 2),
+        (1.12, -0.22),
+        fontsize=8,
+        color=PRINTED,
+        va="center",
+        arrowprops={"arrowstyle": "-", "color": PRINTED, "lw": 0.8},
     )
     axes.set_xlim(0, 2)
     axes.set_ylim(-0.35, 1.05)

@@ -22,15 +22,11 @@ KNOTS = 6_001
 def log_characteristic(u: Array, nu: float) -> Array:
     """log E cos(u Z), for u > 0."""
     w, half = np.sqrt(nu) * u, nu / 2
-    found: Array = (
-        np.log(special.kve(half, w)) - w + half * np.log(w) - special.gammaln(half) - (half - 1) * np.log(2)
-    )
+    found: Array = np.log(special.kve(half, w)) - w + half * np.log(w) - special.gammaln(half) - (half - 1) * np.log(2)
     return found
 
 
-def exceedance(
-    radii: Array, nu: float, scale: float, curvature: float, lr: float, start: float, steps: int
-) -> Array:
+def exceedance(radii: Array, nu: float, scale: float, curvature: float, lr: float, start: float, steps: int) -> Array:
     """P(|x_steps| > r) = 1 - (2/pi) int sin(u r) cos(u mean) phi(u)/u du for each r, by Simpson's rule."""
     kept = 1 - lr * curvature
     weights = lr * scale * kept ** np.arange(steps)
