@@ -242,9 +242,6 @@ def _law(noise: Noise) -> Law:
 
     if noise.law == "student-t":
         return StudentT(sp.Rational(repr(float(noise.nu))))
-    if noise.law == "empirical":
-        remedy = "its moments are sums over data; `adasde simulate` has its variance"
-        raise InvalidParameter("stationary: noise law", noise.law, "the laws with a formula", remedy)
     return law_named(noise.law_key)
 
 
