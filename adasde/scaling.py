@@ -264,11 +264,12 @@ def _cautions(found: Scaling) -> list[str]:
             )
     from adasde.scaling_slope import linear_share
 
-    shares = [linear_share(found, found.rule_values(v), 1.0) for v in (found.before, found.after)]
-    if regime == "noise-dominated" and all(shares) and min(shares) < LINEAR:  # type: ignore[type-var]
-        old, new = (f"{1 - share:.0%}" for share in shares if share is not None)
+    found_shares = (linear_share(found, found.rule_values(v), 1.0) for v in (found.before, found.after))
+    shares = [share for share in found_shares if share is not None]
+    if regime == "noise-dominated" and len(shares) == 2 and min(shares) < LINEAR:
+        old, new = (f"{1 - share:.0%}" for share in shares)
         cautions.append(
-            f"the averaged gradient fluctuates like the noise that is to smooth the step: the rule takes the mean step to "
+            f"the averaged gradient fluctuates like the noise that is to smooth the step: the rule takes its mean to "
             f"first order in it, which is off by {old} at the old batch and {new} at the new one"
         )
     if found.derived.lost:

@@ -208,7 +208,8 @@ def variance_of(problem: Problem, paths: int, seed: int) -> tuple[StationaryRow,
 def predicted_variance(problem: Problem) -> Array:
     """The optimizer's stationary variance (d,), without a simulation: exact where it is known, else its two terms."""
     truth, _ = _exact(problem, "algorithm")
-    return sum(_two_terms(problem, "algorithm")) if truth is None else truth
+    leading, following = _two_terms(problem, "algorithm") if truth is None else (truth, np.zeros_like(truth))
+    return leading + following
 
 
 def problem_of(optimizer: str, loss: Loss | str, noise: Noise | str, hyperparameters: Mapping[str, float]) -> Problem:

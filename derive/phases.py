@@ -69,7 +69,7 @@ class Phases:
         return _root(self.linear_mean / self.mean - 1 - tolerance)
 
     def errors(self, linear_up_to: sp.Expr, saturated_from: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
-        """What the linear phase adds to mu at its border, relative to mu, and what the saturated one adds at its own."""
+        """What the linear phase adds to mu at its border, relative to mu, and what the saturated one adds at its."""
         return self.linear_mean.subs(y, linear_up_to) / self.at(linear_up_to) - 1, 1 / self.at(saturated_from) - 1
 
 

@@ -107,7 +107,7 @@ class LevelStudy:
             f"A bound fails where the loss is above it by more than its interval, "
             f"± {max(level.half_width / level.measured for level in self.levels):.1%} at most.",
             "Derived bounds are those of the optimizer's own step: 1/(1 - eta kappa/2) for a linear step with V at "
-            "rest; for SignSGD the secant of its mean sign up to |Y| = 1. For Adam(W) no bound of this kind is derived.",
+            "rest, the secant of the mean sign up to |Y| = 1 for SignSGD. For Adam(W) none of this kind is derived.",
             "Derived level: stationary variance to two orders in lr, with the fluctuations of V (SGD, SignSGD: exact).",
         )
         return [Table("Loss bounds at rest: printed, derived and simulated", columns, rows, notes)]
@@ -183,4 +183,4 @@ def _expected(optimizer: str, settings: Mapping[str, Any], values: Mapping[str, 
 
     problem = problem_of(optimizer, Quadratic([settings["curvature"]]), parse_noise(settings["noise"]), values)
     variance: Array = predicted_variance(problem)
-    return settings["curvature"] / 2 * float(variance[0])
+    return float(settings["curvature"] / 2 * variance[0])

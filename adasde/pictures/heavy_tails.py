@@ -67,7 +67,8 @@ class Tail:
         share = 1 - np.array(QUANTILES)
         error = np.sqrt(share * (1 - share) / self.sgd.n[-1])
         # The chance changes by at most about a tenth for f larger by a tenth, so by RELATIVE_ERROR for that.
-        return np.maximum(np.abs(self.chances - share) - RELATIVE_ERROR * share, 0.0) / error
+        gaps: Array = np.maximum(np.abs(self.chances - share) - RELATIVE_ERROR * share, 0.0) / error
+        return gaps
 
     @property
     def holds(self) -> bool:

@@ -55,7 +55,7 @@ class Schedule:
     @property
     def half_width(self) -> float:
         """Of the interval of the mean loss at the end."""
-        return float(stats.norm.isf(FALSE_ALARM / 2 / 6)) * float(self.ensemble.loss_se[-1])
+        return float(stats.norm.isf(FALSE_ALARM / (2 * 6))) * float(self.ensemble.loss_se[-1])
 
     @property
     def measured(self) -> float:
@@ -116,8 +116,8 @@ class ScheduleStudy:
         s = self.settings
         notes = (
             f"u = (1 + {s['decay']:g} t)^-p, f/u after {s['steps']} steps, t = {s['steps'] * s['lr']:g}; ± is the "
-            "interval of the mean at a stated false-alarm rate.",
-            "f/u of a slow schedule, source/rate, is what is printed for SignSGD if u -> 0 and its integral is infinite; it "
+            f"interval of the mean; false alarms below {FALSE_ALARM:g} for all rows together.",
+            "f/u of a slow schedule, source/rate, is printed for SignSGD where u -> 0 and its integral is infinite; it "
             "needs u'/u^2 -> 0 as well, which 1/t lacks: there it is off by 1/(1 - c/rate).",
         )
         return [Table("Schedules of the learning rate: the loss over u", columns, rows, notes)]
@@ -179,7 +179,8 @@ def sgd_loss(settings: Mapping[str, Any], exponent: float) -> Array:
     square[0] = settings["start"] ** 2
     for k, rate in enumerate(rates):
         square[k + 1] = (1 - rate * curvature) ** 2 * square[k] + (rate * _scale(settings)) ** 2
-    return curvature / 2 * square
+    loss: Array = curvature / 2 * square
+    return loss
 
 
 def derived(settings: Mapping[str, Any], rule: str, exponent: float, times: Array) -> dict[str, Any]:
@@ -219,7 +220,8 @@ def _solved(rate: float, source: float, start: float, c: float, exponent: float,
 
     def slope(time: float, loss: Array) -> Array:
         u = (1 + c * time) ** -exponent
-        return -rate * u * loss + source * u**2
+        change: Array = -rate * u * loss + source * u**2
+        return change
 
     found: Any = integrate.solve_ivp(
         slope, (0.0, float(times[-1])), [start], t_eval=times, method="LSODA", rtol=1e-9, atol=1e-14

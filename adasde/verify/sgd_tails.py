@@ -27,7 +27,7 @@ def log_characteristic(u: Array, nu: float) -> Array:
 
 
 def exceedance(radii: Array, nu: float, scale: float, curvature: float, lr: float, start: float, steps: int) -> Array:
-    """P(|x_steps| > r) = 1 - (2/pi) int sin(u r) cos(u mean) phi(u)/u du for each r, by Simpson's rule."""
+    """P(|x_steps| > r) = 1 - (2/pi) int sin(u r) cos(u mean) phi(u)/u du, r by r, within about 1e-7."""
     kept = 1 - lr * curvature
     weights = lr * scale * kept ** np.arange(steps)
     weights = weights[weights > 1e-8 * weights[0]]
@@ -50,7 +50,7 @@ def exceedance(radii: Array, nu: float, scale: float, curvature: float, lr: floa
 
 
 def _spline(nu: float) -> Callable[[Array], Array]:
-    """log E cos(u Z) as a function of log u, from a spline of its own logarithm, which is nearly a line at both ends."""
+    """log E cos(u Z) as a function of log u, from a spline of its logarithm, nearly a line at both ends."""
     y = np.linspace(np.log(1e-22), np.log(1e4), KNOTS)
     small = y < np.log(1e-6)
     exact = -log_characteristic(np.exp(y[~small]), nu)

@@ -15,7 +15,7 @@ from adasde.verify.distribution import distribution
 def mean_curves(
     noise: Noise, scale: float, curvature: float, lr: float, start: float, steps: int
 ) -> tuple[Array, Array, Array]:
-    """(E x, E f, Var f) after 0 ... steps steps, (steps + 1,) each; exact but for rounding. For a law with a density."""
+    """(E x, E f, Var f) after 0 ... steps steps, (steps + 1,) each, up to rounding. For a law with a density."""
     law = distribution(noise)
     x: Array = start + lr * np.arange(-steps, steps + 1, dtype=np.float64)
     up, down = law.below(-curvature * x / scale), law.above(-curvature * x / scale)

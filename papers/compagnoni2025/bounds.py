@@ -185,17 +185,15 @@ STATEMENTS = (
             f"{name}, loss level against the optimizer's own",
             "",
             {"level of the bound": level},
-            lambda optimizer=optimizer, coupled=coupled: _level(
-                optimizer_bound(registry()[optimizer], coupled=coupled)
-            ),
+            lambda optimizer=optimizer: _level(optimizer_bound(registry()[optimizer])),  # type: ignore[misc]
             "agrees to leading order",
             "too small for the optimizer on a quadratic: by 1 - eta kappa/2, kappa the rate of its fastest coordinate",
             eta,
         )
-        for name, optimizer, coupled, level in (
-            ("SGD", "sgd", sp.S.Zero, eta / 2 * L_tau * s**2 / (2 * mu)),
-            ("RMSprop", "rmsprop", sp.S.Zero, decoupled_level(sp.S.Zero)),
-            ("RMSpropW", "rmspropw", sp.S.Zero, decoupled_level(theta)),
+        for name, optimizer, level in (
+            ("SGD", "sgd", eta / 2 * L_tau * s**2 / (2 * mu)),
+            ("RMSprop", "rmsprop", decoupled_level(sp.S.Zero)),
+            ("RMSpropW", "rmspropw", decoupled_level(theta)),
         )
     ),
     _statement(
@@ -211,4 +209,4 @@ STATEMENTS = (
 
 def printed_parts(name: str) -> Parts:
     """What is printed in the statement of this name."""
-    return next(statement.printed for statement in STATEMENTS if statement.name == name)
+    return next(dict(statement.printed) for statement in STATEMENTS if statement.name == name)
