@@ -194,16 +194,19 @@ def test_bad_gradient_statistics(tmp_path, stats, code, message):
         ("adamw --batch 1:4 --ema 1", "model EMA: decay = 1.0 is outside [0, 1)"),
         ("adamw --batch 1:4 --set c", "the form NAME=VALUE"),
         ("adamw --batch 1:4 --noise-scale 3 --grad-stats x", "give one of the two"),
-        ("FILE:uphill --batch 1:4 --check", "not proportional to a weak gradient"),
+        ("FILE:scaled --batch 1:4 --check", "not proportional to a weak gradient"),
     ],
 )
 def test_refusals(tmp_path, line, message):
-    (tmp_path / "uphill.py").write_text(
-        "from adasde.derive.language import Abs, eta, g, update_rule, x\n\n\n"
-        '@update_rule(states=(x,), dialect="paper", cite="nobody")\ndef uphill():\n'
-        '    """A step that no gradient turns."""\n    return {x: x - eta * Abs(g)}\n'
+    (tmp_path / "scaled.py").write_text(
+        "from adasde.derive.language import decay, eta, g, m, sign, sqrt, update_rule, v, x\n\n\n"
+        '@update_rule(states=(x, m, v), nonnegative=(v,), dialect="paper", cite="nobody")\n'
+        "def scaled(beta1=decay(1, 0.9), beta2=decay(2, 0.99)):\n"
+        '    """A sign times the size of the gradients: two averages, of which one is the step."""\n'
+        "    m1, v1 = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g**2\n"
+        "    return {x: x - eta * sqrt(v1) * sign(m1), m: m1, v: v1}\n"
     )
-    result = run(line.replace("FILE", str(tmp_path / "uphill.py")))
+    result = run(line.replace("FILE", str(tmp_path / "scaled.py")))
     assert result.exit_code == 2 and message in " ".join(result.output.split())
 
 
