@@ -1,4 +1,4 @@
-"""Loss levels of six optimizers where the inequalities of the bounds are equalities: all curvatures the same.
+"""Loss levels of the optimizers where the inequalities of the bounds are equalities: all curvatures the same.
 
 Printed level, a level that is derived to hold, what the stationary law of the optimizer gives, and what it does.
 """
@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from scipy import stats
 
 from adasde.ensemble import Array, Ensemble
@@ -32,8 +31,11 @@ PRINTED = {
     "rmspropw": "RMSpropW, asymptotic loss bound",
     "adam": "RMSprop, asymptotic loss bound",
     "adamw": "RMSpropW, asymptotic loss bound",
+    "rmsprop + L2": "RMSprop with coupled weight decay, asymptotic loss bound",
+    "adam + L2": "RMSprop with coupled weight decay, asymptotic loss bound",
 }
-"""The statement with the printed level; Lemma 3.13 has the same for Adam as for RMSprop."""
+"""The statement with the printed level; Lemma 3.13 has the same for Adam as for RMSprop. L2: weight decay that is part
+of the gradient."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +46,7 @@ class Level:
     derived    a bound that holds for the optimizer at these numbers; None where none of its kind is derived
     expected   lambda/2 times the stationary variance to two orders in lr, or the exact one
     ensemble   the simulated optimizer, in ``coordinates`` coordinates
+    share      f over the simulated loss, which has a coupled weight decay besides
     """
 
     optimizer: str
@@ -52,14 +55,20 @@ class Level:
     expected: float
     ensemble: Ensemble
     coordinates: int
+    share: float = 1.0
+
+    @property
+    def per_coordinate(self) -> float:
+        """E f of one coordinate over the simulated loss."""
+        return self.share / self.coordinates
 
     @property
     def measured(self) -> float:
-        return float(self.ensemble.loss_mean[-1]) / self.coordinates
+        return float(self.ensemble.loss_mean[-1]) * self.per_coordinate
 
     @property
     def standard_error(self) -> float:
-        return float(self.ensemble.loss_se[-1]) / self.coordinates
+        return float(self.ensemble.loss_se[-1]) * self.per_coordinate
 
     @property
     def half_width(self) -> float:
@@ -129,32 +138,41 @@ class LevelStudy:
 
 
 def study(settings: Mapping[str, Any], paths: int, seed: int = 0, threads: int | None = None) -> LevelStudy:
-    """Six simulations, and the levels of each."""
-    levels = []
-    for optimizer, values in settings["hyperparameters"].items():
-        expected = _expected(optimizer, settings, values)
-        d = settings["coordinates"]
-        start = START * float(np.sqrt(2 * expected / settings["curvature"]))
-        ensemble = simulate(
-            optimizer,
-            "algorithm",
-            loss=Quadratic([settings["curvature"]] * d),
-            noise=settings["noise"],
-            steps=settings["steps"],
-            paths=paths,
-            seed=seed,
-            save=TIMES,
-            x0=[start] * d,
-            init={"v": float(parse_noise(settings["noise"]).scales(1)[0]) ** 2} if "rmsprop" in optimizer else None,
-            threads=threads,
-            **values,
-        )
-        printed, derived = bounds(optimizer, settings, values)
-        levels.append(Level(optimizer, printed, derived, expected, ensemble, d))
-    return LevelStudy(settings, tuple(levels))
+    """A simulation of each optimizer, and its levels."""
+    return LevelStudy(settings, tuple(_level(settings, name, paths, seed, threads) for name in settings["optimizers"]))
 
 
-def bounds(optimizer: str, settings: Mapping[str, Any], values: Mapping[str, float]) -> tuple[float, float | None]:
+def _level(settings: Mapping[str, Any], name: str, paths: int, seed: int, threads: int | None) -> Level:
+    optimizer, values, coupled = setting(settings, name)
+    # Coupled weight decay adds theta |x|^2/2 to the loss whose gradient is taken.
+    curvature, d = settings["curvature"] + coupled, settings["coordinates"]
+    variance = _expected(optimizer, curvature, settings["noise"], values)
+    ensemble = simulate(
+        optimizer,
+        "algorithm",
+        loss=Quadratic([curvature] * d),
+        noise=settings["noise"],
+        steps=settings["steps"],
+        paths=paths,
+        seed=seed,
+        save=TIMES,
+        x0=[START * variance**0.5] * d,
+        init={"v": float(parse_noise(settings["noise"]).scales(1)[0]) ** 2} if "rmsprop" in optimizer else None,
+        threads=threads,
+        **values,
+    )
+    share = settings["curvature"] / curvature
+    return Level(name, *bounds(settings, name), settings["curvature"] / 2 * variance, ensemble, d, share)
+
+
+def setting(settings: Mapping[str, Any], name: str) -> tuple[str, dict[str, float], float]:
+    """(optimizer, its hyperparameters, coupled weight decay) of one row."""
+    values = dict(settings["optimizers"][name])
+    coupled = values.pop("coupled", 0.0)
+    return name.partition(" + ")[0], values, coupled
+
+
+def bounds(settings: Mapping[str, Any], name: str) -> tuple[float, float | None]:
     """(printed level, a derived one that holds) per coordinate, with mu = L = L_tau."""
     import sympy as sp
 
@@ -165,22 +183,25 @@ def bounds(optimizer: str, settings: Mapping[str, Any], values: Mapping[str, flo
     from adasde.derive.phases import phases
     from adasde.papers.compagnoni2025.bounds import printed_parts
 
+    optimizer, values, coupled = setting(settings, name)
     at: dict[Any, float] = dict.fromkeys((mu, L, L_tau), settings["curvature"])
     scale = float(parse_noise(settings["noise"]).scales(1)[0])
-    at |= {eta: values["lr"], s: scale, theta: values.get("weight_decay", 0.0)}
-    printed = printed_parts(PRINTED[optimizer])["level of the bound"]
+    at |= {eta: values["lr"], s: scale, theta: coupled or values.get("weight_decay", 0.0)}
+    printed = printed_parts(PRINTED[name])["level of the bound"]
     rule = registry()[optimizer]
     try:
-        found = sign_bound(phases(rule), sp.sqrt(2)) if optimizer == "signsgd" else optimizer_bound(rule)
+        if optimizer == "signsgd":
+            found = sign_bound(phases(rule), sp.sqrt(2))
+        else:
+            found = optimizer_bound(rule, coupled=theta if coupled else sp.S.Zero)
     except NotDerivable:
         return float(printed.subs(at)), None
     return float(printed.subs(at)), float(found.level.subs(at))
 
 
-def _expected(optimizer: str, settings: Mapping[str, Any], values: Mapping[str, float]) -> float:
-    """lambda/2 times the stationary variance of the optimizer."""
+def _expected(optimizer: str, curvature: float, noise: str, values: Mapping[str, float]) -> float:
+    """The stationary variance of the optimizer."""
     from adasde.stationary import predicted_variance, problem_of
 
-    problem = problem_of(optimizer, Quadratic([settings["curvature"]]), parse_noise(settings["noise"]), values)
-    variance: Array = predicted_variance(problem)
-    return float(settings["curvature"] / 2 * variance[0])
+    variance: Array = predicted_variance(problem_of(optimizer, Quadratic([curvature]), noise, values))
+    return float(variance[0])

@@ -16,12 +16,12 @@ PRINTED, DERIVED, LOSS = "#d55e00", "#0072b2", "#1f1f1f"
 def bounds_figure(found: LevelStudy) -> Figure:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10.5, 5.6), layout="constrained", dpi=150)
-    for axes, level in zip(figure.subplots(2, 3).ravel(), found.levels, strict=True):
+    figure = Figure(figsize=(12.5, 5.4), layout="constrained", dpi=150)
+    for axes, level in zip(figure.subplots(2, 4).ravel(), found.levels, strict=True):
         _panel(axes, level)
     handles = {label: h for a in figure.axes for h, label in zip(*a.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False, fontsize=9)
-    lr = next(iter(found.settings["hyperparameters"].values()))["lr"]
+    lr = next(iter(found.settings["optimizers"].values()))["lr"]
     figure.suptitle(
         f"Loss at rest where the bounds are tight: f = λx²/2, λ = {found.settings['curvature']:g}, "
         f"noise {found.settings['noise']}, lr {lr:g}",
@@ -32,8 +32,8 @@ def bounds_figure(found: LevelStudy) -> Figure:
 
 def _panel(axes: Axes, level: Level) -> None:
     """The mean loss with three standard errors, near its level."""
-    t, d = level.ensemble.times, level.coordinates
-    mean, error = level.ensemble.loss_mean / d, 3 * level.ensemble.loss_se / d
+    t, unit = level.ensemble.times, level.per_coordinate
+    mean, error = level.ensemble.loss_mean * unit, 3 * level.ensemble.loss_se * unit
     axes.fill_between(t, mean - error, mean + error, color=LOSS, alpha=0.25, lw=0)
     axes.plot(t, mean, color=LOSS, lw=1.4, label="optimizer, mean loss ± 3 se")
     axes.axhline(level.printed, ls="--", color=PRINTED, lw=1.6, label="printed bound")
@@ -46,7 +46,7 @@ def _panel(axes: Axes, level: Level) -> None:
     axes.set_xlim(0, t[-1])
     verdict = level.verdict(level.printed)
     axes.set_title(
-        f"{level.optimizer}: printed {verdict}, loss over it {level.measured / level.printed - 1:+.1%}",
+        f"{level.optimizer}: printed bound {verdict}\nloss over it {level.measured / level.printed - 1:+.1%}",
         fontsize=9.5,
         color=PRINTED if verdict == "fails" else LOSS,
     )

@@ -77,13 +77,15 @@ PICTURES = (
             "noise": "gaussian:1",
             "coordinates": 16,
             "steps": 600,
-            "hyperparameters": {
+            "optimizers": {
                 "sgd": {"lr": 0.1},
                 "signsgd": {"lr": 0.1},
                 "rmsprop": {"lr": 0.1, "beta2": 0.99},
                 "rmspropw": {"lr": 0.1, "beta2": 0.99, "weight_decay": 0.5},
                 "adam": {"lr": 0.1, "beta1": 0.9, "beta2": 0.99},
                 "adamw": {"lr": 0.1, "beta1": 0.9, "beta2": 0.99, "weight_decay": 0.5},
+                "rmsprop + L2": {"lr": 0.1, "beta2": 0.99, "coupled": 0.5},
+                "adam + L2": {"lr": 0.1, "beta1": 0.9, "beta2": 0.99, "coupled": 0.5},
             },
         },
         quick=8_192,

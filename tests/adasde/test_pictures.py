@@ -81,12 +81,13 @@ def test_a_claim_that_fails_gives_exit_code_1(tmp_path, monkeypatch):
 def test_levels():
     """Printed and derived bounds as numbers, for SGD and SignSGD: eta s^2/4 over 1 - eta/2; a secant of erf."""
     settings = PICTURES["bounds"].settings
-    values = settings["hyperparameters"]
-    assert bounds.bounds("sgd", settings, values["sgd"]) == pytest.approx((0.025, 0.025 / 0.95))
-    printed, derived = bounds.bounds("signsgd", settings, values["signsgd"])
+    assert bounds.bounds(settings, "sgd") == pytest.approx((0.025, 0.025 / 0.95))
+    printed, derived = bounds.bounds(settings, "signsgd")
     assert derived == pytest.approx(0.1 / 4 * np.sqrt(2) / 0.8427007929497149)
     assert printed == pytest.approx(0.1 / 4 / (np.sqrt(2 / np.pi) + 0.1 / np.pi), rel=1e-2)
-    assert bounds.bounds("adam", settings, values["adam"])[1] is None
+    assert bounds.bounds(settings, "adam")[1] is None
+    printed, derived = bounds.bounds(settings, "rmsprop + L2")
+    assert printed == pytest.approx(0.1 / 4 / 1.5) and derived == pytest.approx(printed / (1 - 0.05 * 1.5))
 
 
 def test_schedules():
