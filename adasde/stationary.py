@@ -42,6 +42,7 @@ class StationaryRow:
     exact                 the closed or numerically exact variance, where the moments close or the law is known
     v_at_rest             for the optimizer, all orders in eta with the second moment frozen
     covariance            (d, d), simulated; None beyond 64 dimensions
+    linearised            (d, d), derived, where the coordinates are not independent; else None
     paths                 simulated paths that count
     verdict               ``holds`` or ``fails``: simulated against exact, else against the two terms; for an SDE
                           ``beyond two terms`` where these are not enough; "" where nothing is predicted
@@ -58,6 +59,7 @@ class StationaryRow:
     paths: int
     verdict: str
     note: str = ""
+    linearised: Array | None = None
 
     @property
     def predicted(self) -> Array | None:
@@ -67,7 +69,16 @@ class StationaryRow:
         return self.leading if self.next_order is None else self.leading + self.next_order
 
     def to_dict(self) -> dict[str, Any]:
-        arrays = ("leading", "next_order", "exact", "v_at_rest", "simulated", "standard_error", "covariance")
+        arrays = (
+            "leading",
+            "next_order",
+            "exact",
+            "v_at_rest",
+            "simulated",
+            "standard_error",
+            "covariance",
+            "linearised",
+        )
         found = {name: None if getattr(self, name) is None else getattr(self, name).tolist() for name in arrays}
         return found | {"paths": self.paths, "verdict": self.verdict, "note": self.note}
 
@@ -312,20 +323,23 @@ def _row(problem: Problem, model: str, run: Ensemble, fastest: float, substeps: 
     measured = run.var[-1]
     # As for a Gaussian: a sample variance has the relative standard error sqrt(2/n).
     error = measured * math.sqrt(2 / max(int(run.n[-1]), 1))
-    leading = following = truth = frozen = None
+    leading = following = truth = frozen = linearised = None
     note = ""
     try:
         if problem.separable:
             leading, following = _two_terms(problem, model)
         else:
-            leading = np.diag(covariance(problem, model))
+            linearised = covariance(problem, model)
+            leading = np.diag(linearised)
             note = "linearised, v at rest"
     except NotDerivable as reason:
         note = str(reason)
     if problem.separable:
         truth, frozen = _exact(problem, model)
     cov = None if run.cov is None else run.cov[-1]
-    row = StationaryRow(model, leading, following, truth, frozen, measured, error, cov, int(run.n[-1]), "", note)
+    row = StationaryRow(
+        model, leading, following, truth, frozen, measured, error, cov, int(run.n[-1]), "", note, linearised
+    )
     return replace(row, verdict=_verdict(row, run, fastest, substeps))
 
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from scipy.linalg import solve_continuous_lyapunov
 
 import adasde.stationary
-from adasde import InvalidParameter, Quadratic, gaussian, simulate
+from adasde import Quadratic, gaussian, simulate
 from adasde.cli import main
 from adasde.noise import empirical
 from adasde.stationary import problem_of, stationary
@@ -178,10 +178,16 @@ def test_laws_with_numbers_of_their_own():
         assert [float(term[0]) for term in terms] == pytest.approx([0.05, 0.0025])
 
 
-def test_dense_figures_are_refused(tmp_path):
-    np.save(tmp_path / "H.npy", DENSE)
-    with pytest.raises(InvalidParameter, match="diagonal"):
-        from adasde.stationary_plot import stationary_figure
+def test_the_dense_figure():
+    """One panel with four ellipses, those of the optimizer and of its SDE, simulated and derived."""
+    from adasde.stationary_plot import stationary_figure
 
-        noise = gaussian(1.0)
-        stationary_figure(stationary("sgd", loss=Quadratic(DENSE), noise=noise, lr=0.1, paths=100, steps=20), noise)
+    noise = gaussian(1.0)
+    result = stationary("sgd", loss=Quadratic(DENSE), noise=noise, lr=0.1, paths=100, steps=20)
+    (axes,) = stationary_figure(result, noise).axes
+    labels = [line.get_label() for line in axes.get_lines()]
+    assert labels == ["optimizer, simulated", "optimizer, derived", "sde, simulated", "sde, derived"]
+    derived = axes.get_lines()[1].get_xdata()
+    assert derived.max() == pytest.approx(
+        np.sqrt(covariance(problem_of("sgd", Quadratic(DENSE), noise, {"lr": 0.1}), "algorithm")[0, 0]), rel=1e-3
+    )
