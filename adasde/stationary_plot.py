@@ -55,7 +55,7 @@ def _dense_figure(result: StationaryResult) -> Figure:
     axes = figure.subplots()
     _ellipses(axes, result)
     axes.tick_params(labelsize=7)
-    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     figure.suptitle(f"{result.optimizer} on {result.loss}, noise {result.noise} per sample", fontsize=9)
     return figure
 
