@@ -10,7 +10,7 @@ from scipy.linalg import solve_continuous_lyapunov, solve_discrete_lyapunov
 from adasde.ensemble import Array
 
 if TYPE_CHECKING:
-    from adasde.stationary import Problem
+    from adasde.stationary_problem import Problem
 
 
 def covariance(problem: Problem, model: str) -> Array:

@@ -9,7 +9,8 @@ import numpy as np
 from adasde.ensemble import Array
 from adasde.noise import Noise
 from adasde.plots import COLOURS
-from adasde.stationary import Problem, StationaryResult, StationaryRow, problem_of, variance_of
+from adasde.stationary import StationaryResult, StationaryRow, variance_of
+from adasde.stationary_problem import Problem, problem_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

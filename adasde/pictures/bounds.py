@@ -165,7 +165,7 @@ def _level(settings: Mapping[str, Any], name: str, paths: int, seed: int, thread
     return Level(name, *bounds(settings, name), settings["curvature"] / 2 * variance, ensemble, d, share)
 
 
-def setting(settings: Mapping[str, Any], name: str) -> tuple[str, dict[str, float], float]:
+def setting(settings: Mapping[str, Any], name: str) -> tuple[str, dict[str, Any], float]:
     """(optimizer, its hyperparameters, coupled weight decay) of one row."""
     values = dict(settings["optimizers"][name])
     coupled = values.pop("coupled", 0.0)
@@ -201,7 +201,8 @@ def bounds(settings: Mapping[str, Any], name: str) -> tuple[float, float | None]
 
 def _expected(optimizer: str, curvature: float, noise: str, values: Mapping[str, float]) -> float:
     """The stationary variance of the optimizer."""
-    from adasde.stationary import predicted_variance, problem_of
+    from adasde.stationary_problem import problem_of
+    from adasde.stationary_terms import predicted_variance
 
     variance: Array = predicted_variance(problem_of(optimizer, Quadratic([curvature]), noise, values))
     return float(variance[0])

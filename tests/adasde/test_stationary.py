@@ -12,8 +12,10 @@ import adasde.stationary
 from adasde import Quadratic, gaussian, simulate
 from adasde.cli import main
 from adasde.noise import empirical
-from adasde.stationary import problem_of, stationary
+from adasde.stationary import stationary
 from adasde.stationary_linear import covariance, rates
+from adasde.stationary_problem import problem_of
+from adasde.stationary_terms import exact_variances, two_terms
 
 ROTATION = np.array([[np.cos(0.6), -np.sin(0.6)], [np.sin(0.6), np.cos(0.6)]])
 DENSE = ROTATION @ np.diag([0.7, 2.5]) @ ROTATION.T
@@ -74,7 +76,7 @@ def test_a_wrong_variance_fails(monkeypatch):
     result = stationary("sgd", loss="quadratic:1", noise="gaussian:1", lr=0.3, paths=20_000)
     algorithm = result.row("algorithm")
     assert result.holds and algorithm.verdict == "holds"
-    monkeypatch.setattr(adasde.stationary, "_exact", lambda problem, model: (algorithm.leading, None))
+    monkeypatch.setattr(adasde.stationary, "exact_variances", lambda problem, model: (algorithm.leading, None))
     wrong = stationary("sgd", loss="quadratic:1", noise="gaussian:1", lr=0.3, paths=20_000)
     assert not wrong.holds and wrong.row("algorithm").verdict == "fails"
 
@@ -124,7 +126,7 @@ def test_empirical_noise():
     """Moments are those of the data: SGD has its closed form, RMSprop's the kurtosis 3.25 of these two points, from
     which the relative variance of v follows."""
     data = empirical([2.0, -0.5], weights=[0.2, 0.8], scale=1.0)
-    terms = adasde.stationary._two_terms(problem_of("sgd", "quadratic:1", data, {"lr": 0.1}), "algorithm")
+    terms = two_terms(problem_of("sgd", "quadratic:1", data, {"lr": 0.1}), "algorithm")
     assert [float(term[0]) for term in terms] == pytest.approx([0.05, 0.0025])
     problem = problem_of("rmsprop", "quadratic:1", data, {"lr": 1e-3, "beta2": 0.9})
     assert float(problem.law.moment(4).subs(problem.symbols)) == pytest.approx(3.25)
@@ -138,7 +140,7 @@ def problem_model(optimizer):
 def test_dense_equals_separable_where_both_apply():
     """A diagonal H through the matrix equations gives the closed forms."""
     problem = problem_of("adam", "quadratic:1,2", "gaussian:0.5", {"lr": 0.01})
-    _, frozen = adasde.stationary._exact(problem, "algorithm")
+    _, frozen = exact_variances(problem, "algorithm")
     assert np.diag(covariance(problem, "algorithm")) == pytest.approx(frozen, rel=1e-6)
     sgd = problem_of("sgd", "quadratic:1,2", "gaussian:0.5", {"lr": 0.01})
     assert np.diag(covariance(sgd, "order2")) == pytest.approx([0.00125 / (1 + 0.005), 0.00125 / 2 / (1 + 0.01)])
@@ -174,7 +176,7 @@ def test_the_table_and_the_figure(tmp_path):
 def test_laws_with_numbers_of_their_own():
     """Skewed noise of SGD: its variance alone counts, to both orders, whatever p is."""
     for noise in ("two-point:0.2:1", "mixture:0.3,-1,1/0.7,1,2:1"):
-        terms = adasde.stationary._two_terms(problem_of("sgd", "quadratic:1", noise, {"lr": 0.1}), "algorithm")
+        terms = two_terms(problem_of("sgd", "quadratic:1", noise, {"lr": 0.1}), "algorithm")
         assert [float(term[0]) for term in terms] == pytest.approx([0.05, 0.0025])
 
 

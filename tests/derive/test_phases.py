@@ -162,3 +162,10 @@ def test_the_chain_is_the_stationary_law_in_the_end():
     assert position[1] == pytest.approx(1.05 - 0.1 * (2 * down - 1))
     assert loss[1] == pytest.approx(down * 0.95**2 / 2 + (1 - down) * 1.15**2 / 2)
     assert spread[1] == pytest.approx(down * (1 - down) * (1.15**2 / 2 - 0.95**2 / 2) ** 2)
+
+
+def test_the_rate_of_the_mean_near_the_minimum():
+    """E x falls by e^(-sqrt(2/pi) lambda t/s) (Lemma 3.7), for a small learning rate and a start within the noise."""
+    lr = 1e-3
+    position, _, _ = mean_curves(gaussian(1.0), 1.0, 1.0, lr, 0.05, 1000)
+    assert -np.log(position[1000] / position[0]) / (1000 * lr) == pytest.approx(np.sqrt(2 / np.pi), rel=2e-3)

@@ -16,7 +16,7 @@ from adasde.derive.optimizers import registry
 from adasde.papers.compagnoni2025.bounds import (
     STATEMENTS as BOUNDS,
 )
-from adasde.papers.compagnoni2025.bounds import _of, as_parts, first_phase, third_phase
+from adasde.papers.compagnoni2025.bounds import _of, as_parts, decoupled_level, first_phase, third_phase
 from adasde.papers.compagnoni2025.signsgd import ATOMS, CDF, model, printed_sde
 from adasde.papers.compagnoni2025.stationary import STATEMENTS as STATIONARY
 from adasde.papers.compagnoni2025.stationary import lamda
@@ -32,6 +32,16 @@ def test_level_is_reached_on_a_quadratic(optimizer: str, coupled: sp.Expr) -> No
     """On lambda x^2/2 the level of the bound is lambda/2 times the stationary variance of the SDE."""
     level = sde_bound(RULES[optimizer], coupled=coupled).level.subs(ONE_DIMENSION)
     assert sp.simplify(level - lamda / 2 * stationary(optimizer, coupled)) == 0
+
+
+def test_decoupled_decay_saturates_as_the_noise_grows() -> None:
+    """The level of RMSpropW stays below eta L_tau/(2 theta (1 + mu/L)), printed and derived; without decay, or with the
+    coupled one, it grows like s."""
+    limit = eta * L_tau / (2 * theta * (1 + mu / L))
+    assert sp.simplify(sp.limit(decoupled_level(theta), s, sp.oo) - limit) == 0
+    assert sp.simplify(sp.limit(sde_bound(RULES["rmspropw"]).level, s, sp.oo) - limit) == 0
+    for coupled in (sp.S.Zero, theta):
+        assert sp.limit(sde_bound(RULES["rmsprop"], coupled=coupled).level / s, s, sp.oo) not in (0, sp.oo)
 
 
 def test_third_phase_solves_its_own_equation() -> None:
