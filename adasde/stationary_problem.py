@@ -69,6 +69,7 @@ class Problem:
 
 def problem_of(optimizer: str, loss: Loss | str, noise: Noise | str, hyperparameters: Mapping[str, float]) -> Problem:
     """The problem by its spelling, checked. Raises `InvalidParameter` and its kin."""
+    from adasde.derive.stationary import require_settled
     from adasde.rules import rule_of
 
     loss = parse_loss(loss) if isinstance(loss, str) else loss
@@ -84,6 +85,7 @@ def problem_of(optimizer: str, loss: Loss | str, noise: Noise | str, hyperparame
         raise InvalidParameter("stationary: least eigenvalue of H", f"{least:.3g}", "(0, inf)", "give a minimum")
     module = optimizers.kernels(optimizer, noise.law_key)
     rule, law = rule_of(optimizer), _law(noise)
+    require_settled(rule)
     values = optimizers.hyperparameters(optimizer, hyperparameters)
     models = {model: _sde(rule, law, model) for model in module.MODELS if model != "algorithm"}
     return Problem(optimizer, rule, law, noise, values, hessian, noise.scales(d), models)

@@ -35,7 +35,7 @@ def command(paper: str, figure: str | None, quick: bool, out: Path, threads: int
     \b
     Four studies run by their name, and take seconds with --quick:
       --figure phases       SignSGD's loss, each phase shaded, with printed and derived bounds
-      --figure bounds       loss levels of six optimizers, printed and derived
+      --figure bounds       loss levels of the optimizers, printed and derived
       --figure heavy-tails  SignSGD and SGD under Student-t noise, nu = 1, 2, 3
       --figure schedules    learning rates that fall like a power of the time
 

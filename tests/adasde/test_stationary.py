@@ -12,6 +12,7 @@ import adasde.stationary
 from adasde import Quadratic, gaussian, simulate
 from adasde.cli import main
 from adasde.noise import empirical
+from adasde.papers.compagnoni2025 import schedules
 from adasde.stationary import stationary
 from adasde.stationary_linear import covariance, rates
 from adasde.stationary_problem import problem_of
@@ -153,13 +154,17 @@ def test_dense_equals_separable_where_both_apply():
         ("sgd --loss quadratic:1,-1", "least eigenvalue of H = -1"),
         ("sgd --lr 1e-7", "a larger lr or curvature relaxes sooner"),
         ("signsgd --noise empirical:@FILE:1", "the linearised model does not relax"),
+        ("SCHEDULES:sgd_schedule", "there is no stationary law"),
         ("signsgd --noise rademacher:1", "the linearised model does not relax"),
         ("sgd --plot x.txt", "plot: ending"),
     ],
 )
 def test_refusals(tmp_path, line, message):
     np.save(tmp_path / "values.npy", np.linspace(-1, 1, 9))
-    result = run(line.replace("FILE", str(tmp_path / "values.npy")))
+    places = {"FILE": str(tmp_path / "values.npy"), "SCHEDULES": str(schedules.__file__)}
+    for word, place in places.items():
+        line = line.replace(word, place)
+    result = run(line)
     assert result.exit_code == 2 and message in " ".join(result.output.split())
 
 
