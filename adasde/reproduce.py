@@ -14,7 +14,7 @@ from adasde.ensemble import Ensemble
 from adasde.errors import UnknownName
 from adasde.losses import parse_loss
 from adasde.papers import experiments
-from adasde.papers.experiment import Experiment
+from adasde.papers.experiment import Experiment, Picture
 
 SAVED_TIMES = 61
 
@@ -46,13 +46,20 @@ def _losses(ensemble: Ensemble) -> dict[str, object]:
     return {name: value for name, value in ensemble.to_dict().items() if name not in ("mean", "cov", "var")}
 
 
+def pictures_of(paper: str) -> tuple[Picture, ...]:
+    """The studies of a paper that are no comparisons."""
+    from adasde.papers import package
+
+    return tuple(getattr(package(paper), "PICTURES", ()))
+
+
 def chosen(paper: str, figure: str | None = None) -> tuple[Experiment, ...]:
     """The experiments of a paper, or the one of a figure. Raises `UnknownName`."""
     if paper not in experiments():
         raise UnknownName("paper", paper, (*experiments(), "nets"))
     known = {experiment.figure: experiment for experiment in experiments()[paper]}
     if figure is not None and figure not in known:
-        raise UnknownName(f"{paper}: figure", figure, known)
+        raise UnknownName(f"{paper}: figure", figure, (*known, *(study.figure for study in pictures_of(paper))))
     return tuple(known.values()) if figure is None else (known[figure],)
 
 

@@ -20,6 +20,8 @@ DIALECTS = ("torch", "optax", "mosaicml")
 """Whose weight decay: x <- (1 - lr wd) x in torch and optax, x <- (1 - wd) x in MosaicML's decoupled optimizers."""
 SHORT_WINDOW = 3.0
 """Steps of the averaging window 1/(1 - beta1) below which it is no average any more."""
+LINEAR = 0.95
+"""Share of the linear slope below which a caution says so."""
 CLEAR = 10.0
 """A batch this many times below (above) the noise scale is noise-dominated (signal-dominated)."""
 ROUNDING = {"float32": 2.0**-25, "bfloat16": 2.0**-9}
@@ -260,6 +262,16 @@ def _cautions(found: Scaling) -> list[str]:
             cautions.append(
                 f"the momentum window 1/(1 - {name}) is {window:.3g} steps, under three: it hardly averages any more"
             )
+    from adasde.scaling_slope import linear_share
+
+    found_shares = (linear_share(found, found.rule_values(v), 1.0) for v in (found.before, found.after))
+    shares = [share for share in found_shares if share is not None]
+    if regime == "noise-dominated" and len(shares) == 2 and min(shares) < LINEAR:
+        old, new = (f"{1 - share:.0%}" for share in shares)
+        cautions.append(
+            f"the averaged gradient fluctuates like the noise that is to smooth the step: the rule takes its mean to "
+            f"first order in it, which is off by {old} at the old batch and {new} at the new one"
+        )
     if found.derived.lost:
         size = f"1 - beta2 = {1 - found.after['beta2']:.3g} << 1" if "beta2" in states else "it averages many steps"
         cautions.append(f"the noise of the second moment grows with the batch, per sample: it is small while {size}")

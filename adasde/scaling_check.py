@@ -15,6 +15,7 @@ from adasde.errors import InvalidParameter
 from adasde.losses.quadratic import Quadratic
 from adasde.noise import gaussian
 from adasde.scaling import Scaling
+from adasde.scaling_slope import smoothed_slope
 from adasde.simulation import simulate
 from adasde.verify.check import FALSE_ALARM
 
@@ -179,8 +180,11 @@ def _linear_speed(found: Scaling, values: dict[str, float], noise: float) -> flo
     speed = _speed(found, values, noise)
     slope = -sp.diff(speed, G)
     if not slope.is_number or not slope > 0 or sp.diff(speed, x).has(G):
-        remedy = "its mean step at rest is not proportional to a weak gradient; try --regime signal-dominated"
-        raise InvalidParameter(f"{found.rule.name}: check", "noise-dominated", "{signal-dominated}", remedy)
+        smoothed = smoothed_slope(found, values, noise)
+        if smoothed is None:
+            remedy = "its mean step at rest is not proportional to a weak gradient; try --regime signal-dominated"
+            raise InvalidParameter(f"{found.rule.name}: check", "noise-dominated", "{signal-dominated}", remedy)
+        return smoothed
     return float(slope)
 
 

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
-from adasde import optimizers
 from adasde.domain import counted
 from adasde.ensemble import Array, Ensemble
 from adasde.errors import InvalidParameter
-from adasde.losses import parse_loss
 from adasde.losses.base import Loss
-from adasde.noise import Noise, parse_noise
+from adasde.noise import Noise
 from adasde.simulation import simulate
+from adasde.stationary_problem import Problem, problem_of
+from adasde.stationary_terms import exact_variances, printed_variances, two_terms
 from adasde.verify.check import FALSE_ALARM
-
-if TYPE_CHECKING:
-    from adasde.derive.law import Law
-    from adasde.derive.model import SDE
-    from adasde.derive.rule import UpdateRule
 
 RELAXED = 7.0
 """Relaxation times of the slowest state that a run takes: the variance is within e^-14 of its limit."""
@@ -42,6 +36,7 @@ class StationaryRow:
     exact                 the closed or numerically exact variance, where the moments close or the law is known
     v_at_rest             for the optimizer, all orders in eta with the second moment frozen
     covariance            (d, d), simulated; None beyond 64 dimensions
+    linearised            (d, d), derived, where the coordinates are not independent; else None
     paths                 simulated paths that count
     verdict               ``holds`` or ``fails``: simulated against exact, else against the two terms; for an SDE
                           ``beyond two terms`` where these are not enough; "" where nothing is predicted
@@ -58,6 +53,7 @@ class StationaryRow:
     paths: int
     verdict: str
     note: str = ""
+    linearised: Array | None = None
 
     @property
     def predicted(self) -> Array | None:
@@ -67,7 +63,16 @@ class StationaryRow:
         return self.leading if self.next_order is None else self.leading + self.next_order
 
     def to_dict(self) -> dict[str, Any]:
-        arrays = ("leading", "next_order", "exact", "v_at_rest", "simulated", "standard_error", "covariance")
+        arrays = (
+            "leading",
+            "next_order",
+            "exact",
+            "v_at_rest",
+            "simulated",
+            "standard_error",
+            "covariance",
+            "linearised",
+        )
         found = {name: None if getattr(self, name) is None else getattr(self, name).tolist() for name in arrays}
         return found | {"paths": self.paths, "verdict": self.verdict, "note": self.note}
 
@@ -108,51 +113,6 @@ class StationaryResult:
         }
 
 
-@dataclass(frozen=True)
-class Problem:
-    """An optimizer on a quadratic, as numbers and as symbols.
-
-    hessian  (d, d); scales (d,), standard scale of each coordinate's noise at this batch
-    """
-
-    optimizer: str
-    rule: UpdateRule
-    law: Law
-    noise: Noise
-    values: dict[str, float]
-    hessian: Array
-    scales: Array
-    models: Mapping[str, SDE] = field(repr=False)
-
-    @property
-    def separable(self) -> bool:
-        """Whether the coordinates are independent: H diagonal and uncorrelated noise."""
-        return self.noise.correlation is None and not np.any(self.hessian - np.diag(np.diag(self.hessian)))
-
-    @cached_property
-    def symbols(self) -> dict[Any, Any]:
-        """Numbers for the rule's symbols, exact rationals, without those of one coordinate."""
-        import sympy as sp
-
-        lr = self.values["lr"]
-        numbers = () if self.noise.law == "student-t" else self.noise.law_data.tolist()
-        found = {y: sp.Rational(repr(value)) for y, value in zip(self.law.parameters, numbers, strict=False)}
-        for h in self.rule.hyperparameters[1:]:
-            value = self.values[h.name]
-            found[h.symbol] = sp.Rational(repr(float(value)))
-            if h.rate is not None:
-                found[h.rate] = (1 - found[h.symbol]) / sp.Rational(repr(lr))
-        return found
-
-    def at(self, curvature: float, scale: float) -> dict[Any, Any]:
-        import sympy as sp
-
-        from adasde.derive.notation import s
-        from adasde.derive.stationary import lamda
-
-        return self.symbols | {lamda: sp.Rational(repr(float(curvature))), s: sp.Rational(repr(float(scale)))}
-
-
 def stationary(
     optimizer: str,
     *,
@@ -189,7 +149,7 @@ def stationary(
         if progress is not None:
             progress(i + 1, len(models))
     name = loss if isinstance(loss, str) else loss.name
-    printed = _printed(problem) if problem.separable else {}
+    printed = printed_variances(problem) if problem.separable else {}
     facts = (np.diag(problem.hessian), problem.separable)
     return StationaryResult(
         optimizer, name, problem.noise.name, problem.values, steps, seed, tuple(rows), printed, *facts
@@ -202,52 +162,7 @@ def variance_of(problem: Problem, paths: int, seed: int) -> tuple[StationaryRow,
 
     slowest, fastest = rates(problem)
     run = _simulated(problem, "algorithm", _steps(slowest, problem), paths, seed, 1, None)
-    return _row(problem, "algorithm", run, fastest, 1), _printed(problem)
-
-
-def problem_of(optimizer: str, loss: Loss | str, noise: Noise | str, hyperparameters: Mapping[str, float]) -> Problem:
-    """The problem by its spelling, checked. Raises `InvalidParameter` and its kin."""
-    from adasde.rules import rule_of
-
-    loss = parse_loss(loss) if isinstance(loss, str) else loss
-    noise = parse_noise(noise) if isinstance(noise, str) else noise
-    d = loss.dimension
-    if not loss.name.startswith("quadratic") or noise.scale is None:
-        what, domain = (loss.name, "the quadratics") if noise.scale is not None else ("data", "the numbers")
-        remedy = "a minimum is linearised as quadratic:@H.npy with its Hessian, and a number for the noise scale"
-        raise InvalidParameter("stationary: loss and noise", what, domain, remedy)
-    hessian = np.diag(loss.data) if loss.data.size == d else loss.data.reshape(d, d)
-    least = float(np.linalg.eigvalsh(hessian).min())
-    if least <= 0:
-        raise InvalidParameter("stationary: least eigenvalue of H", f"{least:.3g}", "(0, inf)", "give a minimum")
-    module = optimizers.kernels(optimizer, noise.law_key)
-    rule, law = rule_of(optimizer), _law(noise)
-    values = optimizers.hyperparameters(optimizer, hyperparameters)
-    models = {model: _sde(rule, law, model) for model in module.MODELS if model != "algorithm"}
-    return Problem(optimizer, rule, law, noise, values, hessian, noise.scales(d), models)
-
-
-def _law(noise: Noise) -> Law:
-    """The law with its numbers in place of its symbols where a number decides which moments exist."""
-    import sympy as sp
-
-    from adasde.derive.laws import law_named
-    from adasde.derive.noise import StudentT
-
-    if noise.law == "student-t":
-        return StudentT(sp.Rational(repr(float(noise.nu))))
-    if noise.law == "empirical":
-        remedy = "its moments are sums over data; `adasde simulate` has its variance"
-        raise InvalidParameter("stationary: noise law", noise.law, "the laws with a formula", remedy)
-    return law_named(noise.law_key)
-
-
-def _sde(rule: UpdateRule, law: Law, model: str) -> SDE:
-    from adasde.derive.expansion import MODELS, derive
-    from adasde.papers import papers
-
-    orders = {name: order for order, name in MODELS.items()}
-    return derive(rule, law, orders[model]).sde if model in orders else papers()[model][rule.name].equations(law)
+    return _row(problem, "algorithm", run, fastest, 1), printed_variances(problem)
 
 
 def _steps(slowest: float, problem: Problem) -> int:
@@ -308,20 +223,23 @@ def _row(problem: Problem, model: str, run: Ensemble, fastest: float, substeps: 
     measured = run.var[-1]
     # As for a Gaussian: a sample variance has the relative standard error sqrt(2/n).
     error = measured * math.sqrt(2 / max(int(run.n[-1]), 1))
-    leading = following = truth = frozen = None
+    leading = following = truth = frozen = linearised = None
     note = ""
     try:
         if problem.separable:
-            leading, following = _two_terms(problem, model)
+            leading, following = two_terms(problem, model)
         else:
-            leading = np.diag(covariance(problem, model))
+            linearised = covariance(problem, model)
+            leading = np.diag(linearised)
             note = "linearised, v at rest"
     except NotDerivable as reason:
         note = str(reason)
     if problem.separable:
-        truth, frozen = _exact(problem, model)
+        truth, frozen = exact_variances(problem, model)
     cov = None if run.cov is None else run.cov[-1]
-    row = StationaryRow(model, leading, following, truth, frozen, measured, error, cov, int(run.n[-1]), "", note)
+    row = StationaryRow(
+        model, leading, following, truth, frozen, measured, error, cov, int(run.n[-1]), "", note, linearised
+    )
     return replace(row, verdict=_verdict(row, run, fastest, substeps))
 
 
@@ -339,74 +257,3 @@ def _verdict(row: StationaryRow, run: Ensemble, fastest: float, substeps: int) -
     if np.all(off <= limit * row.standard_error + allowed * row.predicted):
         return "holds"
     return "fails" if row.model == "algorithm" or row.exact is not None else "beyond two terms"
-
-
-def _coordinates(problem: Problem, function: Callable[[float, float], Any]) -> list[Any]:
-    """A function of (curvature, scale) for every coordinate, called once for equal ones."""
-    pairs = list(zip(np.diag(problem.hessian).tolist(), problem.scales.tolist(), strict=True))
-    found = {pair: function(*pair) for pair in dict.fromkeys(pairs)}
-    return [found[pair] for pair in pairs]
-
-
-def _two_terms(problem: Problem, model: str) -> tuple[Array, Array]:
-    from adasde.derive.notation import eta
-    from adasde.derive.stationary import stationary_algorithm, stationary_sde
-
-    def terms(curvature: float, scale: float) -> list[float]:
-        at = problem.at(curvature, scale)
-        if model == "algorithm":
-            found = stationary_algorithm(problem.rule, problem.law, at)
-        else:
-            found = stationary_sde(problem.models[model], at)
-        return [float(term.subs(eta, problem.values["lr"])) for term in found.variance]
-
-    leading, following = np.transpose(_coordinates(problem, terms))
-    return leading, following
-
-
-def _exact(problem: Problem, model: str) -> tuple[Array | None, Array | None]:
-    """(exact variances, those of the optimizer with v frozen), where there are such."""
-    from adasde.derive.law import NotDerivable
-    from adasde.derive.notation import eta
-    from adasde.derive.stationary import exact
-    from adasde.verify import sign_law
-
-    lr = problem.values["lr"]
-    if problem.rule.name == "signsgd" and model in ("algorithm", "sde"):
-        of_law = _lattice if model == "algorithm" else sign_law.sde_variance
-        return np.array(_coordinates(problem, lambda a, s: of_law(problem.noise, s, a, lr))), None
-    if model != "algorithm":
-        return None, None
-    try:
-        formula = exact(problem.rule, problem.law)
-    except NotDerivable:
-        return None, None
-
-    def value(curvature: float, scale: float) -> float:
-        return float(formula.subs(problem.at(curvature, scale)).subs(eta, lr))
-
-    found = np.array(_coordinates(problem, value))
-    return (None, found) if problem.rule.nonnegative else (found, None)
-
-
-def _lattice(noise: Noise, scale: float, curvature: float, lr: float) -> float:
-    """SignSGD's variance on the sublattice on which the simulation ends."""
-    from adasde.verify import sign_law
-
-    x, p = sign_law.lattice_law(noise, scale, curvature, lr, sign_law.free_start(noise, scale, curvature, lr))
-    return float((p * x**2).sum() - (p * x).sum() ** 2)
-
-
-def _printed(problem: Problem) -> dict[str, Array]:
-    """Closed forms as papers print them, under Gaussian noise and for eps = 0."""
-    from adasde.derive.notation import eta
-    from adasde.papers.compagnoni2025.stationary import CLOSED_FORMS
-
-    formula = CLOSED_FORMS.get(problem.optimizer)
-    if formula is None or problem.noise.law != "gaussian":
-        return {}
-
-    def value(curvature: float, scale: float) -> float:
-        return float(formula.subs(problem.at(curvature, scale)).subs(eta, problem.values["lr"]))
-
-    return {"compagnoni2025": np.array(_coordinates(problem, value))}

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from adasde.ensemble import Array
-from adasde.errors import InvalidParameter
 from adasde.noise import Noise
 from adasde.plots import COLOURS
-from adasde.stationary import Problem, StationaryResult, StationaryRow, problem_of, variance_of
+from adasde.stationary import StationaryResult, StationaryRow, variance_of
+from adasde.stationary_problem import Problem, problem_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,12 +22,12 @@ PRINTED = COLOURS["compagnoni2025"]
 
 
 def stationary_figure(result: StationaryResult, noise: Noise) -> Figure:
-    """Four panels; the last three for the first coordinate, the optimizer simulated again at every point."""
+    """Four panels; the last three for the first coordinate, the optimizer simulated again at every point. One panel
+    where the coordinates are not independent: the ellipses, each with the derived one."""
     from matplotlib.figure import Figure
 
     if not result.separable:
-        remedy = "it draws one coordinate at a time: give a diagonal quadratic and uncorrelated noise"
-        raise InvalidParameter("plot: loss", result.loss, "the diagonal quadratics", remedy)
+        return _dense_figure(result)
     figure = Figure(figsize=(11.5, 3.4), layout="constrained", dpi=150)
     axes = figure.subplots(1, 4)
     _first_panel(axes[0], result)
@@ -45,6 +45,19 @@ def stationary_figure(result: StationaryResult, noise: Noise) -> Figure:
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=6, frameon=False, fontsize=8)
     hyper = ", ".join(f"{name} {value:g}" for name, value in values.items())
     figure.suptitle(f"{result.optimizer} on {result.loss}, noise {result.noise} per sample; {hyper}", fontsize=9)
+    return figure
+
+
+def _dense_figure(result: StationaryResult) -> Figure:
+    """Covariance ellipses of the first two coordinates, simulated and derived."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.6, 4.8), layout="constrained", dpi=150)
+    axes = figure.subplots()
+    _ellipses(axes, result)
+    axes.tick_params(labelsize=7)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+    figure.suptitle(f"{result.optimizer} on {result.loss}, noise {result.noise} per sample", fontsize=9)
     return figure
 
 
@@ -67,6 +80,8 @@ def _ellipses(axes: Axes, result: StationaryResult) -> None:
         if row is not None and row.covariance is not None:
             name = "optimizer" if model == "algorithm" else model
             drawn.append((f"{name}, simulated", row.covariance[:2, :2], COLOURS[model], style))
+            if row.linearised is not None:
+                drawn.append((f"{name}, derived", row.linearised[:2, :2], "#009e73", ":" if style == "-" else "-."))
     for paper, values in result.printed.items():
         drawn.append((f"{paper}, printed", np.diag(values[:2]), PRINTED, "-."))
     angle = np.linspace(0, 2 * np.pi, 200)

@@ -145,3 +145,27 @@ def speed_at_rest(rule: UpdateRule, regime: str, law: Law) -> sp.Expr:
             raise NotDerivable(f"{rule.name}: {state} does not come to rest under a constant gradient")
         speed = speed.subs(state, found[0])
     return sp.expand_mul(speed)
+
+
+def averaged_gradient(rule: UpdateRule, law: Law) -> tuple[sp.Symbol, sp.Expr, sp.Expr] | None:
+    """(m, its variance long after the start, its mean per gradient) where the rule has one state besides x that
+    averages gradients and may be negative: m moves by gain G - rate m with the noise a, so that these are a/(2 rate)
+    and gain/rate. None where there is no such state, or several."""
+    step = OneStep(rule)
+    drift, covariance = moments(step, REGIMES[0], law)
+    found = [i for i, y in enumerate(rule.states) if y != x and not y.is_nonnegative]
+    if len(found) != 1:
+        return None
+    i, y = found[0], rule.states[found[0]]
+    late = drift[i].subs({sp.exp(-clock): sp.S.Zero for clock in step.clocks.values()})
+    rate, gain = -sp.diff(late, y), sp.diff(late, G)
+    if rate == 0 or rate.has(y, G) or gain.has(y, G):
+        return None
+    return y, sp.simplify(covariance[i, i].subs(G, 0) / (2 * rate)), sp.simplify(gain / rate)
+
+
+def mean_step(rule: UpdateRule, law: Law) -> sp.Expr:
+    """The mean step of the position in the averaged gradient and G as they are, not to first order."""
+    step = OneStep(rule)
+    late = {sp.exp(-clock): sp.S.Zero for clock in step.clocks.values()}
+    return expectation(step.increments[0].subs(late).subs(g, G + s * Z), law)

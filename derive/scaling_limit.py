@@ -1,9 +1,10 @@
 """From an update rule to the leading terms of one step, with the hyperparameters scaled by eta.
 
-beta_i = 1 - eta rho_i and k = t/eta + 1. For order one, schedules (beta_i^k) go to their limit e^(-rho_i t); for order
-two they stay exact, beta_i^k = e^(-r_i (t + eta)) with r_i = -log(1 - eta rho_i)/eta. Then the increment of each state
-is expanded in eta. A rate that may grow like eta^-zeta, zeta < 1 (rho1 of a first moment) enters through the product
-eta rho1, which is not expanded: it is 0.1 for beta1 = 0.9, whatever eta is.
+beta_i = 1 - eta rho_i and k = t/eta + 1, also where k is a clock, in a learning rate that is a function of eta k. For
+order one, schedules (beta_i^k) go to their limit e^(-rho_i t); for order two they stay exact, beta_i^k = e^(-r_i (t +
+eta)) with r_i = -log(1 - eta rho_i)/eta. Then the increment of each state is expanded in eta. A rate that may grow like
+eta^-zeta, zeta < 1 (rho1 of a first moment) enters through the product eta rho1, which is not expanded: it is 0.1 for
+beta1 = 0.9, whatever eta is.
 """
 
 from __future__ import annotations
@@ -100,13 +101,17 @@ def _schedules(rule: UpdateRule, order: int, after: sp.Symbol) -> tuple[Named, S
 
 
 def _scaled(change: sp.Expr, schedules: Schedules, rule: UpdateRule, kept: dict[sp.Symbol, sp.Dummy]) -> sp.Expr:
-    change = change.subs(dict(schedules))
-    if change.has(k):
-        raise NotDerivable(f"{rule.name}: the step number enters other than through beta^k: {change}")
+    change = _on_the_clock(change.subs(dict(schedules)))
     for h in rule.hyperparameters:
         if h.rate is not None:
             change = change.subs(h.symbol, 1 - kept[h.rate] if h.rate in kept else h.scaled)
     return change.subs(g, G + s * Z)
+
+
+def _on_the_clock(change: sp.Expr) -> sp.Expr:
+    """k = t/eta + 1 in what is left of the step number: a schedule of the learning rate, a function of eta k."""
+    sums = change.replace(lambda e: e.is_Add and e.has(k), lambda e: sp.expand(e.subs(k, t / eta + 1)))
+    return sums.subs(k, (t + eta) / eta)
 
 
 def _two_terms(change: sp.Expr, state: str, rule: UpdateRule) -> tuple[sp.Expr, sp.Expr]:
@@ -119,4 +124,6 @@ def _two_terms(change: sp.Expr, state: str, rule: UpdateRule) -> tuple[sp.Expr, 
         terms.append(term if n else sp.factor(sp.expand(term)))
     if all(sp.expand(term) == 0 for term in terms):
         raise NotDerivable(f"{rule.name}: the increment of {state} vanishes to second order in eta")
+    if change.has(t) and all(sp.expand(term) == 0 for term in terms[:2]):
+        raise NotDerivable(f"{rule.name}: the step number enters other than through beta^k or eta k: {change}")
     return terms[0] / eta + terms[1], terms[2]

@@ -151,6 +151,12 @@ def _late(rule: UpdateRule, expression: sp.Expr) -> sp.Expr:
     return late
 
 
+def require_settled(rule: UpdateRule) -> None:
+    """Raises `NotDerivable` for a rule whose step goes on changing with time, such as by a schedule."""
+    for update in rule.update:
+        _late(rule, update)
+
+
 def _increment(rule: UpdateRule, fast: bool = False) -> tuple[list[sp.Expr], list[sp.Expr]]:
     """h0 and h1 of the increments eta h0 + eta^2 h1 of the states at fixed rates rho; a part that stays when eta goes
     to 0 is refused unless ``fast``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -25,3 +26,19 @@ class Experiment:
     x0: tuple[float, ...] | None = None
     remark: str = ""
     substeps: tuple[int, ...] = field(default=(1, 4))
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A study that is no comparison of optimizers with their SDEs: `adasde.pictures` has a module of its name for it.
+
+    figure        name by which ``adasde reproduce --figure`` finds it
+    settings      of the problem, in the words of `adasde.simulate`, and what else the study needs
+    quick, full   independent paths of the two forms
+    """
+
+    figure: str
+    title: str
+    settings: Mapping[str, Any]
+    quick: int
+    full: int

@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
+from adasde.cli.studies import run_study, study_named
 from adasde.errors import InvalidParameter
 
 
 @click.command("reproduce")
 @click.argument("paper")
-@click.option("--figure", help="One experiment only, by its name.")
+@click.option("--figure", help="One experiment or study only, by its name.")
 @click.option("--quick", is_flag=True, help="Smaller ensembles: minutes rather than hours.")
 @click.option(
     "--out",
@@ -31,6 +32,13 @@ def command(paper: str, figure: str | None, quick: bool, out: Path, threads: int
 
     The final mean losses are compared on common noise; verdicts are those of `adasde.compare`.
 
+    \b
+    Four studies run by their name, and take seconds with --quick:
+      --figure phases       SignSGD's loss, each phase shaded, with printed and derived bounds
+      --figure bounds       loss levels of the optimizers, printed and derived
+      --figure heavy-tails  SignSGD and SGD under Student-t noise, nu = 1, 2, 3
+      --figure schedules    learning rates that fall like a power of the time
+
     PAPER `nets` is the study of networks with real minibatches: MLP, CNN, ResNet and transformers on data that
     scikit-learn ships. It runs the optimizer on real minibatches, the optimizer with injected Gaussian noise, and its
     SDE models with the full and with the diagonal covariance of the samples' gradients, and names each gap between
@@ -45,6 +53,9 @@ def command(paper: str, figure: str | None, quick: bool, out: Path, threads: int
             raise InvalidParameter(
                 f"reproduce {paper}: --{option}", value, "{nothing}", "it belongs to `reproduce nets`"
             )
+    if figure is not None and (found := study_named(paper, figure)) is not None:
+        run_study(found, quick, out, threads)
+        return
     from adasde.cli.tables import verdict_tables
     from adasde.comparison import Comparison
     from adasde.plots import comparison_grid

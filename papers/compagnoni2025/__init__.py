@@ -5,11 +5,11 @@ The SDE statements, restated in our own symbols. Rows tagged "reconstructed" wer
 
 from adasde.papers.compagnoni2025.bounds import STATEMENTS as BOUNDS
 from adasde.papers.compagnoni2025.claims import CITATION, CLAIMS
-from adasde.papers.compagnoni2025.experiments import EXPERIMENTS
+from adasde.papers.compagnoni2025.experiments import EXPERIMENTS, PICTURES
 from adasde.papers.compagnoni2025.phases import STATEMENTS as PHASES
 from adasde.papers.compagnoni2025.signsgd import STATEMENTS as SIGNSGD
 from adasde.papers.compagnoni2025.stationary import STATEMENTS as STATIONARY
 
 STATEMENTS = (*SIGNSGD, *PHASES, *STATIONARY, *BOUNDS)
 
-__all__ = ["CITATION", "CLAIMS", "EXPERIMENTS", "STATEMENTS"]
+__all__ = ["CITATION", "CLAIMS", "EXPERIMENTS", "PICTURES", "STATEMENTS"]

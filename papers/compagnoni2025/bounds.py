@@ -1,10 +1,4 @@
-"""Bounds of the expected loss S = E f - min f: Ito's formula on the derived SDE, then inequalities for the loss.
-
-    dS/dt = E[b . grad f + a : Hess f / 2] <= -rate S + source,   S_t <= S_0 e^(-rate t) + level (1 - e^(-rate t)),
-
-level = source/rate, for f mu-strongly convex and L-smooth with trace Hess f <= L_tau, in d coordinates. Every term of
-the sum over coordinates is bounded by one rule of `INEQUALITIES`; s stands for the largest noise scale.
-"""
+"""Bounds of the expected loss S = E f - min f as printed, against those of `adasde.derive.bounds`."""
 
 from __future__ import annotations
 
@@ -12,71 +6,47 @@ from collections.abc import Callable
 
 import sympy as sp
 
+from adasde.derive.bounds import (
+    Bound,
+    L,
+    L_tau,
+    bounded,
+    d,
+    flow_end,
+    flow_speed,
+    ito,
+    mu,
+    optimizer_bound,
+    sde_bound,
+    settled,
+    sign_bound,
+)
 from adasde.derive.expansion import derive
-from adasde.derive.expectation import expectation
-from adasde.derive.noise import Gaussian
-from adasde.derive.notation import G, Z, eps, eta, g, s, theta, v, x
+from adasde.derive.notation import G, eta, s, t, theta
 from adasde.derive.optimizers import registry
-from adasde.papers import parts
+from adasde.derive.phases import phases
 from adasde.papers.compagnoni2025.claims import PAPER
 from adasde.papers.compagnoni2025.phases import SLOPE, phase
+from adasde.papers.compagnoni2025.schedules import signsgd_schedule
 from adasde.papers.parts import Parts
 from adasde.papers.statement import Statement
 
-S0, mu, L, L_tau, d = sp.symbols("S0 mu L L_tau d", positive=True)
+S0 = sp.Symbol("S0", positive=True)
 m, q, u = sp.symbols("m q u", positive=True)
 """Slope and intercept of a line below the mean sign, and eta_t/eta of a schedule."""
-LOSS, CURVATURE = sp.symbols("S f''", positive=True)
-INEQUALITIES: dict[tuple[int, int, int], tuple[sp.Expr, sp.Expr | None]] = {
-    (2, 0, 0): (2 * mu * LOSS, None),
-    (1, 1, 0): ((1 + mu / L) * LOSS, None),
-    (1, 0, 0): (sp.S.Zero, None),
-    (0, 0, 1): (d * mu, L_tau),
-    (1, 0, 1): (sp.S.Zero, None),
-    (2, 0, 1): (2 * mu**2 * LOSS, None),
-}
-"""{(powers of |f'|, x, f''): (what the sum over coordinates is at least, at most)}: |f'|^2 >= 2 mu S; by convexity
-x . f' >= S + mu x^2/2 >= (1 + mu/L) S, the minimum being at 0; mu <= f''."""
 
 
-def ito(sde: Parts) -> sp.Expr:
-    """One coordinate of dS/dt in f' = G, x and f''."""
-    return sp.expand(sde["drift of x"] * G + sde["variance of x"] * CURVATURE / 2)
-
-
-def bounded(change: sp.Expr) -> Parts:
-    """``change`` <= -rate S + source as {"rate of the bound", "level of the bound"}."""
-    total = sp.S.Zero
-    for term in sp.Add.make_args(sp.expand(change)):
-        ((powers, coefficient),) = sp.Poly(term, G, x, CURVATURE).terms()
-        least, most = INEQUALITIES[powers]
-        # What is subtracted is bounded from below, what is added from above.
-        side = least if coefficient.could_extract_minus_sign() else most
-        if side is None:
-            raise ValueError(f"{term} has no upper bound")
-        total += coefficient * side
-    rate = -sp.diff(total, LOSS)
-    return {"rate of the bound": rate, "level of the bound": sp.factor(total.subs(LOSS, 0) / rate)}
+def as_parts(bound: Bound) -> Parts:
+    return {"rate of the bound": bound.rate, "level of the bound": bound.level}
 
 
 def printed(rate: sp.Expr, source: sp.Expr) -> Parts:
-    return {"rate of the bound": rate, "level of the bound": source / rate}
-
-
-def at_rest(optimizer: str, coupled: sp.Expr = sp.S.Zero) -> Parts:
-    """The derived SDE of x with eps = 0 and V at s^2; ``coupled`` weight decay is part of the gradient."""
-    found = parts.of_sde(derive(registry()[optimizer], Gaussian()).sde)
-    still = {part: found[part].subs(eps, 0).subs(v, s**2) for part in ("drift of x", "variance of x")}
-    return {part: value.subs(G, G + coupled * x) for part, value in still.items()}
+    return as_parts(Bound(rate, source))
 
 
 def first_phase() -> Parts:
     """Signs that are certain: dS/dt = -sum |f'| <= -|grad f| <= -sqrt(2 mu S), and no noise."""
-    speed = sp.sqrt(2 * mu * LOSS)
-    return {
-        "end of phase 1": sp.integrate(1 / speed, (LOSS, 0, S0)),
-        "speed of sqrt(S)": -sp.simplify(sp.diff(sp.sqrt(LOSS), LOSS) * speed),
-    }
+    return {"end of phase 1": flow_end(S0), "speed of sqrt(S)": -flow_speed(sp.S.One)}
 
 
 def second_phase() -> Parts:
@@ -92,10 +62,25 @@ def third_phase() -> Parts:
 
 
 def scheduled() -> Parts:
-    """SignSGD with the learning rate u eta, from mean and variance of its step, to leading order in G."""
-    step = (registry()["signsgd"].update[0] - x).subs(eta, u * eta).subs(g, G + s * Z)
-    mean, square = (expectation(sp.expand(step**n), Gaussian()) for n in (1, 2))
-    return {"drift of x": sp.series(mean / eta, G, 0, 2).removeO(), "variance of x": (square / eta).subs(G, 0)}
+    """SignSGD with the learning rate u eta, from its derived SDE, to leading order in G."""
+    sde = derive(signsgd_schedule).sde
+    exponent, decay = (h.symbol for h in signsgd_schedule.hyperparameters[1:])
+    drift, variance = (
+        part.subs(1 + decay * t, 1 / u).subs(exponent, 1) for part in (sde.full_drift[0], sde.full_covariance[0, 0])
+    )
+    return {"drift of x": sp.series(drift, G, 0, 2).removeO(), "variance of x": variance.subs(G, 0)}
+
+
+def hyperbolic() -> Parts:
+    """S_t/u_t of the linear phase under u = 1/(1 + c t), c a third of the rate at which S decays."""
+    bound = linear_phase()
+    return {"level over u": settled(bound, 1 / (1 + bound.rate / 3 * t))}
+
+
+def linear_phase() -> Bound:
+    """Of the SDE linear in G, to leading order."""
+    found = phases(registry()["signsgd"])
+    return bounded(ito(-found.slope * G / s, eta))
 
 
 def decoupled_level(decay: sp.Expr) -> sp.Expr:
@@ -103,15 +88,26 @@ def decoupled_level(decay: sp.Expr) -> sp.Expr:
     return eta * L_tau * s / 2 * L / (2 * mu * L + s * decay * (L + mu))
 
 
-def _level(found: Parts) -> Parts:
-    return {"level of the bound": found["level of the bound"]}
+def _level(found: Bound) -> Parts:
+    return {"level of the bound": found.level}
+
+
+def _of(parts: Parts) -> Bound:
+    """The bound of an SDE with these parts."""
+    return bounded(ito(parts["drift of x"], parts["variance of x"]))
 
 
 def _statement(
-    name: str, number: str, stated: Parts, derived: Callable[[], Parts], expected: str = "agrees", remark: str = ""
+    name: str,
+    number: str,
+    stated: Parts,
+    derived: Callable[[], Parts],
+    expected: str = "agrees",
+    remark: str = "",
+    small: sp.Symbol | None = None,
 ) -> Statement:
     provenance = "confirmed" if number else "reconstructed"
-    return Statement(PAPER, name, number, provenance, stated, derived, expected, remark)
+    return Statement(PAPER, name, number, provenance, stated, derived, expected, remark, small)
 
 
 _D2 = m / (sp.sqrt(2) * s) + eta * mu * m**2 / (4 * s**2)
@@ -123,7 +119,7 @@ STATEMENTS = (
         "SGD, loss bound",
         "",
         printed(2 * mu, eta / 2 * L_tau * s**2),
-        lambda: bounded(ito(at_rest("sgd"))),
+        lambda: as_parts(sde_bound(registry()["sgd"])),
         remark=_ITO,
     ),
     _statement(
@@ -138,42 +134,79 @@ STATEMENTS = (
         "SignSGD, loss bound in phase 2",
         "",
         printed(2 * mu * _D2, eta / 2 * (L_tau - mu * d * q**2)),
-        lambda: bounded(ito(second_phase())),
+        lambda: as_parts(_of(second_phase())),
         remark=f"{_ITO}; for lines m Y + q below the mean sign, with m, q > 0",
     ),
     _statement(
         "SignSGD, loss bound in phase 3",
         "",
         printed(2 * mu * _D3, eta / 2 * L_tau),
-        lambda: bounded(ito(third_phase())),
+        lambda: as_parts(_of(third_phase())),
         remark="of the SDE linear in G; the whole SDE has the smaller drift erf and need not obey it",
     ),
     _statement(
         "SignSGD with a schedule, level of the loss",
         "",
         {"level of the bound": L_tau * eta * s * sp.sqrt(sp.pi / 2) * u / (4 * mu)},
-        lambda: _level(bounded(ito(scheduled()))),
+        lambda: _level(_of(scheduled())),
         remark="of the SDE linear in G where the schedule is slow: du/dt must be far below u^2",
+    ),
+    _statement(
+        "SignSGD with the schedule 1/(1 + c t), level of the loss over u",
+        "",
+        {"level over u": L_tau * eta * s * sp.sqrt(sp.pi / 2) / (4 * mu)},
+        hyperbolic,
+        "differs",
+        "the constant needs du/dt / u^2 -> 0 as well: it is 1/(1 - c/rate) times the printed one, here with c = rate/3",
     ),
     _statement(
         "RMSprop, asymptotic loss bound",
         "Lemma 3.13",
         {"level of the bound": decoupled_level(sp.S.Zero)},
-        lambda: _level(bounded(ito(at_rest("rmsprop")))),
+        lambda: _level(sde_bound(registry()["rmsprop"])),
         remark=f"{_ITO}; V at rest",
     ),
     _statement(
         "RMSpropW, asymptotic loss bound",
         "Lemma 3.13",
         {"level of the bound": decoupled_level(theta)},
-        lambda: _level(bounded(ito(at_rest("rmspropw")))),
+        lambda: _level(sde_bound(registry()["rmspropw"])),
         remark=f"{_ITO}, x . grad f >= (1 + mu/L) S; V at rest",
     ),
     _statement(
         "RMSprop with coupled weight decay, asymptotic loss bound",
         "",
         {"level of the bound": eta * L_tau * s / 2 * L / (2 * mu * L + theta * (L + mu))},
-        lambda: _level(bounded(ito(at_rest("rmsprop", theta)))),
+        lambda: _level(sde_bound(registry()["rmsprop"], coupled=theta)),
         remark=f"{_ITO}, x . grad f >= (1 + mu/L) S; V at rest",
     ),
+    *(
+        _statement(
+            f"{name}, loss level against the optimizer's own",
+            "",
+            {"level of the bound": level},
+            lambda optimizer=optimizer: _level(optimizer_bound(registry()[optimizer])),  # type: ignore[misc]
+            "agrees to leading order",
+            "too small for the optimizer on a quadratic: by 1 - eta kappa/2, kappa the rate of its fastest coordinate",
+            eta,
+        )
+        for name, optimizer, level in (
+            ("SGD", "sgd", eta / 2 * L_tau * s**2 / (2 * mu)),
+            ("RMSprop", "rmsprop", decoupled_level(sp.S.Zero)),
+            ("RMSpropW", "rmspropw", decoupled_level(theta)),
+        )
+    ),
+    _statement(
+        "SignSGD, loss bound in phase 3, against one that holds",
+        "",
+        printed(2 * mu * _D3, eta / 2 * L_tau),
+        lambda: as_parts(sign_bound(phases(registry()["signsgd"]), sp.sqrt(2))),
+        "differs",
+        "mu(y) >= y mu(sqrt 2)/sqrt 2 is what |Y| < 1 gives; the printed rate is that of the tangent at 0, above mu",
+    ),
 )
+
+
+def printed_parts(name: str) -> Parts:
+    """What is printed in the statement of this name."""
+    return next(dict(statement.printed) for statement in STATEMENTS if statement.name == name)

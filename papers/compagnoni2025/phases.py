@@ -8,6 +8,7 @@ from adasde.derive.expansion import derive
 from adasde.derive.noise import Gaussian
 from adasde.derive.notation import G, eta, s, x
 from adasde.derive.optimizers import registry
+from adasde.derive.phases import lines, phases
 from adasde.derive.stationary import lamda, stationary_algorithm, stationary_sde
 from adasde.papers.compagnoni2025.claims import PAPER
 from adasde.papers.compagnoni2025.signsgd import model
@@ -38,11 +39,9 @@ def zero_of_phase_3() -> Parts:
 
 def chord() -> Parts:
     """Slope m of the mean sign between Y = 1 and Y = 3/2, and the intercepts of the chord and of the tangent to it."""
-    mean, slope = -phase("drift of x", AT_Y), sp.Symbol("slope", positive=True)
-    low, high = (mean.subs(Y, y) for y in (sp.S.One, sp.Rational(3, 2)))
-    m = (high - low) * 2
-    touch = sp.solve(sp.Eq(sp.diff(mean, Y), slope), Y)[-1].subs(slope, m)
-    return {"m": m, "q below": low - m, "q above": mean.subs(Y, touch) - m * touch}
+    found = lines(phases(registry()["signsgd"]), sp.sqrt(2), 3 / sp.sqrt(2))
+    # In Y = y/sqrt(2).
+    return {"m": sp.sqrt(2) * found.slope, "q below": found.below, "q above": found.above}
 
 
 def printed_chord() -> Parts:

@@ -13,6 +13,7 @@ from adasde.errors import InvalidParameter
 from adasde.rules import rule_of
 from adasde.scaling import DIALECTS, scale
 from adasde.scaling_check import TOLERANCE, alternatives, measure, problem_for
+from adasde.scaling_slope import linear_share, smoothed_slope
 from adasde.snippets import OPTAX, TORCH, library_name, optax_line, torch_line
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -193,11 +194,19 @@ def test_bad_gradient_statistics(tmp_path, stats, code, message):
         ("adamw --batch 1:4 --ema 1", "model EMA: decay = 1.0 is outside [0, 1)"),
         ("adamw --batch 1:4 --set c", "the form NAME=VALUE"),
         ("adamw --batch 1:4 --noise-scale 3 --grad-stats x", "give one of the two"),
-        (f"{SIGNUM} --batch 1:4 --check", "not proportional to a weak gradient"),
+        ("FILE:scaled --batch 1:4 --check", "not proportional to a weak gradient"),
     ],
 )
-def test_refusals(line, message):
-    result = run(line)
+def test_refusals(tmp_path, line, message):
+    (tmp_path / "scaled.py").write_text(
+        "from adasde.derive.language import decay, eta, g, m, sign, sqrt, update_rule, v, x\n\n\n"
+        '@update_rule(states=(x, m, v), nonnegative=(v,), dialect="paper", cite="nobody")\n'
+        "def scaled(beta1=decay(1, 0.9), beta2=decay(2, 0.99)):\n"
+        '    """A sign times the size of the gradients: two averages, of which one is the step."""\n'
+        "    m1, v1 = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g**2\n"
+        "    return {x: x - eta * sqrt(v1) * sign(m1), m: m1, v: v1}\n"
+    )
+    result = run(line.replace("FILE", str(tmp_path / "scaled.py")))
     assert result.exit_code == 2 and message in " ".join(result.output.split())
 
 
@@ -247,6 +256,21 @@ def test_the_check_in_the_text(tmp_path):
     result = run("signsgd --batch 16:64 --lr 1e-3 --check --paths 20")
     assert result.exit_code == 1 and "Undecided: an interval straddles 5%" in result.stdout
     assert "lr x 4 alone" in result.stdout and "100% of samples" in result.stdout
+
+
+def test_averages_that_fluctuate():
+    """Signum's slope is that of erf(mean/(sqrt 2 std)) for an average of std s sqrt(d1/2); Lion's linear slope loses
+    1 - 1/sqrt(1 + w^2), w = beta1 sqrt(d2/2)/(1 - beta1), and a caution says so; AdamW is linear in its average."""
+    signum = scale(SIGNUM, (1, 4), {"lr": 1e-3, "beta1": 0.99})
+    found = smoothed_slope(signum, signum.before, 2.0)
+    assert found == pytest.approx(1e-3 * np.sqrt(2 / np.pi) / (2.0 * np.sqrt(0.01 / 2)), rel=1e-4)
+    assert linear_share(signum, signum.before, 2.0) is None
+    lion = scale(LION, (1, 4), {"lr": 1e-3, "beta1": 0.9, "beta2": 0.99})
+    for values, d2 in ((lion.before, 0.01), (lion.after, 0.04)):
+        w = 0.9 * np.sqrt(d2 / 2) / 0.1
+        assert linear_share(lion, values, 1.0) == pytest.approx(1 / np.sqrt(1 + w**2), rel=1e-4)
+    assert any("off by 16% at the old batch and 38% at the new one" in caution for caution in lion.cautions)
+    assert not any("first order" in caution for caution in scale("adamw", (1, 4), {}, decays="power").cautions)
 
 
 @pytest.mark.parametrize("regime", ["noise-dominated", "signal-dominated"])

@@ -6,12 +6,17 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from scipy.linalg import solve_continuous_lyapunov
 
 import adasde.stationary
-from adasde import InvalidParameter, Quadratic, gaussian, simulate
+from adasde import Quadratic, gaussian, simulate
 from adasde.cli import main
-from adasde.stationary import problem_of, stationary
-from adasde.stationary_linear import covariance
+from adasde.noise import empirical
+from adasde.papers.compagnoni2025 import schedules
+from adasde.stationary import stationary
+from adasde.stationary_linear import covariance, rates
+from adasde.stationary_problem import problem_of
+from adasde.stationary_terms import exact_variances, two_terms
 
 ROTATION = np.array([[np.cos(0.6), -np.sin(0.6)], [np.sin(0.6), np.cos(0.6)]])
 DENSE = ROTATION @ np.diag([0.7, 2.5]) @ ROTATION.T
@@ -72,7 +77,7 @@ def test_a_wrong_variance_fails(monkeypatch):
     result = stationary("sgd", loss="quadratic:1", noise="gaussian:1", lr=0.3, paths=20_000)
     algorithm = result.row("algorithm")
     assert result.holds and algorithm.verdict == "holds"
-    monkeypatch.setattr(adasde.stationary, "_exact", lambda problem, model: (algorithm.leading, None))
+    monkeypatch.setattr(adasde.stationary, "exact_variances", lambda problem, model: (algorithm.leading, None))
     wrong = stationary("sgd", loss="quadratic:1", noise="gaussian:1", lr=0.3, paths=20_000)
     assert not wrong.holds and wrong.row("algorithm").verdict == "fails"
 
@@ -104,6 +109,31 @@ def test_dense_quadratics(optimizer):
     assert (np.abs(diagonal - expected) > 2 * (Z_LIMIT * spread + allowed)).any()
 
 
+def test_dense_models_of_order_two():
+    """Hess f times the drift goes through all of H: SGD's drift is -(H + lr H^2/2) x, and Adam's has H of its own."""
+    lr = 0.1
+    problem = problem_of("sgd", Quadratic(DENSE), gaussian(covariance=SIGMA), {"lr": lr})
+    expected = solve_continuous_lyapunov(-(DENSE + lr / 2 * DENSE @ DENSE), -lr * SIGMA)
+    np.testing.assert_allclose(covariance(problem, "order2"), expected, rtol=1e-10)
+    values = {"lr": 0.01, "beta1": 0.9, "beta2": 0.999}
+    flat = problem_of("adam", Quadratic([0.7, 2.5]), gaussian([1.0, 1.0]), values)
+    turned = problem_of("adam", Quadratic(DENSE), gaussian([1.0, 1.0]), values)
+    # Equal noise in both coordinates: a rotation of H rotates the covariance.
+    rotated = ROTATION @ covariance(flat, "order2") @ ROTATION.T
+    np.testing.assert_allclose(covariance(turned, "order2"), rotated, rtol=1e-8, atol=1e-12)
+
+
+def test_empirical_noise():
+    """Moments are those of the data: SGD has its closed form, RMSprop's the kurtosis 3.25 of these two points, from
+    which the relative variance of v follows."""
+    data = empirical([2.0, -0.5], weights=[0.2, 0.8], scale=1.0)
+    terms = two_terms(problem_of("sgd", "quadratic:1", data, {"lr": 0.1}), "algorithm")
+    assert [float(term[0]) for term in terms] == pytest.approx([0.05, 0.0025])
+    problem = problem_of("rmsprop", "quadratic:1", data, {"lr": 1e-3, "beta2": 0.9})
+    assert float(problem.law.moment(4).subs(problem.symbols)) == pytest.approx(3.25)
+    assert rates(problem) == pytest.approx((1e-3, 0.05 * 2.25), rel=1e-6)
+
+
 def problem_model(optimizer):
     return "sde" if optimizer == "signsgd" else "algorithm"
 
@@ -111,7 +141,7 @@ def problem_model(optimizer):
 def test_dense_equals_separable_where_both_apply():
     """A diagonal H through the matrix equations gives the closed forms."""
     problem = problem_of("adam", "quadratic:1,2", "gaussian:0.5", {"lr": 0.01})
-    _, frozen = adasde.stationary._exact(problem, "algorithm")
+    _, frozen = exact_variances(problem, "algorithm")
     assert np.diag(covariance(problem, "algorithm")) == pytest.approx(frozen, rel=1e-6)
     sgd = problem_of("sgd", "quadratic:1,2", "gaussian:0.5", {"lr": 0.01})
     assert np.diag(covariance(sgd, "order2")) == pytest.approx([0.00125 / (1 + 0.005), 0.00125 / 2 / (1 + 0.01)])
@@ -123,14 +153,18 @@ def test_dense_equals_separable_where_both_apply():
         ("sgd --loss mlp:breast_cancer", "linearised as quadratic"),
         ("sgd --loss quadratic:1,-1", "least eigenvalue of H = -1"),
         ("sgd --lr 1e-7", "a larger lr or curvature relaxes sooner"),
-        ("signsgd --noise empirical:@FILE:1", "stationary: noise law"),
+        ("signsgd --noise empirical:@FILE:1", "the linearised model does not relax"),
+        ("SCHEDULES:sgd_schedule", "there is no stationary law"),
         ("signsgd --noise rademacher:1", "the linearised model does not relax"),
         ("sgd --plot x.txt", "plot: ending"),
     ],
 )
 def test_refusals(tmp_path, line, message):
     np.save(tmp_path / "values.npy", np.linspace(-1, 1, 9))
-    result = run(line.replace("FILE", str(tmp_path / "values.npy")))
+    places = {"FILE": str(tmp_path / "values.npy"), "SCHEDULES": str(schedules.__file__)}
+    for word, place in places.items():
+        line = line.replace(word, place)
+    result = run(line)
     assert result.exit_code == 2 and message in " ".join(result.output.split())
 
 
@@ -147,14 +181,20 @@ def test_the_table_and_the_figure(tmp_path):
 def test_laws_with_numbers_of_their_own():
     """Skewed noise of SGD: its variance alone counts, to both orders, whatever p is."""
     for noise in ("two-point:0.2:1", "mixture:0.3,-1,1/0.7,1,2:1"):
-        terms = adasde.stationary._two_terms(problem_of("sgd", "quadratic:1", noise, {"lr": 0.1}), "algorithm")
+        terms = two_terms(problem_of("sgd", "quadratic:1", noise, {"lr": 0.1}), "algorithm")
         assert [float(term[0]) for term in terms] == pytest.approx([0.05, 0.0025])
 
 
-def test_dense_figures_are_refused(tmp_path):
-    np.save(tmp_path / "H.npy", DENSE)
-    with pytest.raises(InvalidParameter, match="diagonal"):
-        from adasde.stationary_plot import stationary_figure
+def test_the_dense_figure():
+    """One panel with four ellipses, those of the optimizer and of its SDE, simulated and derived."""
+    from adasde.stationary_plot import stationary_figure
 
-        noise = gaussian(1.0)
-        stationary_figure(stationary("sgd", loss=Quadratic(DENSE), noise=noise, lr=0.1, paths=100, steps=20), noise)
+    noise = gaussian(1.0)
+    result = stationary("sgd", loss=Quadratic(DENSE), noise=noise, lr=0.1, paths=100, steps=20)
+    (axes,) = stationary_figure(result, noise).axes
+    labels = [line.get_label() for line in axes.get_lines()]
+    assert labels == ["optimizer, simulated", "optimizer, derived", "sde, simulated", "sde, derived"]
+    derived = axes.get_lines()[1].get_xdata()
+    assert derived.max() == pytest.approx(
+        np.sqrt(covariance(problem_of("sgd", Quadratic(DENSE), noise, {"lr": 0.1}), "algorithm")[0, 0]), rel=1e-3
+    )

@@ -13,7 +13,7 @@ from adasde.derive.covariance import cholesky
 from adasde.derive.expansion import derive
 from adasde.derive.law import MomentDoesNotExist, NotDerivable
 from adasde.derive.noise import Gaussian, StudentT
-from adasde.derive.notation import G, eps, eta, g, k, m, nu, rho1, rho2, s, t, theta, v, x
+from adasde.derive.notation import G, Hb, eps, eta, g, k, m, nu, rho1, rho2, s, t, theta, v, x
 from adasde.derive.optimizers import registry
 from adasde.derive.rule import decay, update_rule
 from adasde.derive.scaling_limit import schedule_limit
@@ -160,7 +160,7 @@ def test_missing_moments_stop_a_derivation():
 
 
 def test_what_is_not_supported_is_refused_by_name():
-    """A schedule that is no power of beta, a state that forgets at once, and a rule without noise."""
+    """A step number that is no power of beta and no time, a state that forgets at once, and a rule without noise."""
     scheduled = update_rule(states=(x,), dialect="paper", cite="-")(lambda: {x: x - eta * g / k})
     with pytest.raises(NotDerivable, match="step number"):
         derive(scheduled)
@@ -170,6 +170,22 @@ def test_what_is_not_supported_is_refused_by_name():
     noiseless = update_rule(states=(x,), dialect="paper", cite="-")(lambda: {x: x - eta * x})
     with pytest.raises(NotDerivable, match="no noise"):
         derive(noiseless)
+
+
+def test_schedules_of_the_learning_rate():
+    """eta u(eta k): the drift gets u(t), the covariance u(t)^2, and order two -(eta/2) u'(t) of the drift besides."""
+
+    def scheduled(clock):
+        return update_rule(states=(x,), dialect="paper", cite="-")(lambda: {x: x - eta * g / (1 + clock)})
+
+    for clock in (eta * (k - 1), eta * k):
+        rule = scheduled(clock)
+        first, second = derive(rule).sde, derive(rule, order=2).sde
+        assert sp.simplify(first.drift[0] + G / (1 + t)) == 0
+        assert sp.simplify(first.covariance[0] - eta * s**2 / (1 + t) ** 2) == 0
+        late = eta * G / (1 + t) ** 2 if clock == eta * k else sp.S.Zero  # u(t + eta) = u + eta u'
+        expected = -G / (1 + t) + late + eta / 2 * (Hb / (1 + t) - G / (1 + t) ** 2)
+        assert sp.simplify(second.drift[0] - expected) == 0
 
 
 def test_a_dependent_noise_function_gets_no_column():
