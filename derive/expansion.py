@@ -67,7 +67,7 @@ def derive(rule: UpdateRule, law: Law | None = None, order: int = 1) -> Derivati
         assumptions=assumptions(rule, law, one_step, noise, order),
         dropped=dropped(rule, law, one_step, order),
         provenance="derived",
-        singular=bool((one_step.schedules and order == 1) or rule.nonnegative),
+        singular=bool((one_step.schedules and order == 1) or rule.nonnegative or one_step.singular),
         moments=moments_needed(one_step, noise),
         along=position[0] if order == 2 else None,
         degrees=noise.degrees,
