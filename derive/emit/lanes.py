@@ -7,6 +7,7 @@ from functools import cache
 
 import sympy as sp
 
+from adasde.derive.emit.printer import branch
 from adasde.derive.functions import Expectation, zeta
 from adasde.derive.model import SDE
 from adasde.derive.notation import G, Hb, eta, g, k, s, sb
@@ -138,7 +139,7 @@ def positivity_floors(sde: SDE) -> dict[sp.Symbol, sp.Expr]:
     floors = {}
     for state, drift in zip(sde.states, sde.drift, strict=True):
         if state in sde.nonnegative:
-            floors[state] = eta * sde.expand_names(drift).subs(eta, 0).subs(state, 0)
+            floors[state] = eta * sde.expand_names(drift.subs(eta, 0)).subs(state, 0)
     return floors
 
 
@@ -235,7 +236,7 @@ class _Hoist:
         """A branch that a number of the step, 1 or 0, chooses: its condition is the same for all lanes."""
         (then, condition), (otherwise, _) = choice.args
         chosen = self._name(sp.Piecewise((sp.S.One, condition), (sp.S.Zero, True)))
-        return sp.Piecewise((self(then), chosen > 0), (self(otherwise), True))
+        return branch(chosen, self(then), self(otherwise))
 
     def varies(self, expression: sp.Expr) -> bool:
         """Whether the expression differs from lane to lane."""
