@@ -28,5 +28,5 @@ def schedule_free_adamw(
     """Schedule-free AdamW without decay, at a constant learning rate: no first moment, v corrected for its bias."""
     z = first_step(x, base)
     v_next = beta2 * v + (1 - beta2) * g**2
-    step = eta * g / (sqrt(v_next + hidden) / sqrt(1 - beta2**k) + eps)
+    step = eta * g / (sqrt(v_next / (1 - beta2**k) + hidden) + eps)
     return {x: averaged_position(beta1, z, step), v: v_next, base: z - step}
