@@ -15,8 +15,8 @@ average = state("average", like=x, meaning="average of the parameters")
 def averaged(rule: UpdateRule, decay: float = 0.999) -> UpdateRule:
     """``rule`` with average <- ema average + (1 - ema) x after every step; the first step copies x.
 
-    As torch's AveragedModel with an exponential average. As eta -> 0 at (1 - ema)/eta = rho_a the average has no noise of
-    its own, d average = rho_a (x - average) dt.
+    As torch's AveragedModel with an exponential average. As eta -> 0 at (1 - ema)/eta = rho_a the average has no noise
+    of its own, d average = rho_a (x - average) dt.
     """
     moved = rule.update[0]
     meaning = notation.MEANINGS[notation.ema].meaning

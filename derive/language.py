@@ -2,9 +2,9 @@
 
     from adasde.derive.language import decay, eta, g, m, sign, update_rule, x
 
-States x, m, v, and further ones by `state`; the stochastic gradient g, the learning rate eta, the number k of the step from 1; hyperparameters by
-`decay`, `stabiliser`, `weight_decay`, `coupled_decay` and `hyperparameter`; steps that are treated apart by `first_step`,
-`early` and `every`; and the functions that expectations are known of.
+States x, m, v, and further ones by `state`; the stochastic gradient g, the learning rate eta, the number k of the step
+from 1; hyperparameters by `decay`, `stabiliser`, `weight_decay`, `coupled_decay` and `hyperparameter`; steps that are
+treated apart by `first_step`, `early` and `every`; and the functions that expectations are known of.
 """
 
 from sympy import Abs, Max, Min, exp, sign, sqrt, tanh

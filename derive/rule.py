@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import sympy as sp
@@ -158,8 +158,9 @@ def update_rule(
     dialect: str,
     cite: str,
     initial: Mapping[sp.Symbol, float] | None = None,
+    lr: float = LEARNING_RATE.default,
 ) -> Callable[[Callable[..., dict[sp.Symbol, sp.Expr]]], UpdateRule]:
-    """Decorator: turns a function that returns {state: next value} into an `UpdateRule`."""
+    """Decorator: turns a function that returns {state: next value} into an `UpdateRule`; ``lr`` is its default."""
 
     def build(function: Callable[..., dict[sp.Symbol, sp.Expr]]) -> UpdateRule:
         arguments = {name: p.default for name, p in inspect.signature(function).parameters.items()}
@@ -174,7 +175,7 @@ def update_rule(
             title=(function.__doc__ or function.__name__).strip().splitlines()[0].rstrip("."),
             states=states,
             update=tuple(sp.sympify(update[state]) for state in states),
-            hyperparameters=(LEARNING_RATE, *arguments.values()),
+            hyperparameters=(replace(LEARNING_RATE, default=lr), *arguments.values()),
             nonnegative=nonnegative,
             dialect=dialect,
             cite=cite,

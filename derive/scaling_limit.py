@@ -112,9 +112,9 @@ def _fast_state(rule: UpdateRule, state: sp.Symbol, update: sp.Expr) -> str:
     slow = sp.expand((update - state).subs({h.symbol: 1 for h in rule.hyperparameters if h.rate is not None}))
     if not slow.has(state):
         return (
-            f"{rule.name}: the state {state} is a sum, to which a step adds {sp.factor_terms(slow)}: a fast state, whose "
-            "increment does not vanish with eta, is not supported; an average instead of the sum has an SDE, and so has "
-            "the sum on another clock, where it is scaled by eta"
+            f"{rule.name}: the state {state} is a sum, to which a step adds {sp.factor_terms(slow)}: a fast state, "
+            "whose increment does not vanish with eta, is not supported; an average instead of the sum has an SDE, and so "
+            "has the sum on another clock, where it is scaled by eta"
         )
     return f"{rule.name}: the increment of {state} does not vanish with eta: a fast state is not supported"
 
@@ -163,9 +163,7 @@ def _at_zero(change: sp.Expr) -> sp.Expr | None:
     return None if value.has(sp.zoo, sp.nan, sp.oo) else value
 
 
-def _two_terms(
-    change: sp.Expr, state: sp.Symbol, update: sp.Expr, rule: UpdateRule
-) -> tuple[sp.Expr, sp.Expr]:
+def _two_terms(change: sp.Expr, state: sp.Symbol, update: sp.Expr, rule: UpdateRule) -> tuple[sp.Expr, sp.Expr]:
     """h0 and h1 of the increment eta h0 + eta^2 h1. What has no factor eta of its own has a product eta rho."""
     terms = []
     for n in range(3):

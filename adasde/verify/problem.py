@@ -12,7 +12,29 @@ import sympy as sp
 from adasde.derive.branches import late
 from adasde.derive.law import NotDerivable
 from adasde.derive.model import SDE
-from adasde.derive.notation import G, Hb, Z, MEANINGS, beta1, beta2, eps, eta, g, k, m, rho1, rho2, rho3, rho_a, s, sb, t, theta, v, x
+from adasde.derive.notation import (
+    MEANINGS,
+    G,
+    Hb,
+    Z,
+    beta1,
+    beta2,
+    eps,
+    eta,
+    g,
+    k,
+    m,
+    rho1,
+    rho2,
+    rho3,
+    rho_a,
+    s,
+    sb,
+    t,
+    theta,
+    v,
+    x,
+)
 from adasde.derive.rule import UpdateRule
 from adasde.ensemble import Array
 
@@ -86,7 +108,13 @@ def default_problem(rule: UpdateRule) -> Problem:
         gradient=x + sp.sin(x) / 2 if alone else 1.2 * sp.tanh(x) + 0.3 * sp.sin(x),
         scale=0.4 + 0.1 * sp.sin(x) if rule.nonnegative else 0.7 + 0.2 * sp.sin(x),
         start={y: start[y] for y in rule.states},
-        values={rho1: 2.0, rho2: 1.5, rho3: 0.7, rho_a: 0.9, **{symbol: number for symbol, number in defaults.items() if symbol in kept}},
+        values={
+            rho1: 2.0,
+            rho2: 1.5,
+            rho3: 0.7,
+            rho_a: 0.9,
+            **{symbol: number for symbol, number in defaults.items() if symbol in kept},
+        },
         functions=FUNCTIONS.get(states) or test_functions(rule.states),
         first=0.5 if any(u.has(k) for u in rule.update) else 0.0,
     )

@@ -18,7 +18,9 @@ def adabelief(
     return {x: x - eta * m_hat / (sqrt(v_hat) + eps), m: m_next, v: v_next}
 
 
-@update_rule(states=(x, m, v), nonnegative=(v,), dialect="optax", cite="zaheer2018", initial={m: 1e-6, v: 1e-6})
+@update_rule(
+    states=(x, m, v), nonnegative=(v,), dialect="optax", cite="zaheer2018", initial={m: 1e-6, v: 1e-6}, lr=1e-2
+)
 def yogi(beta1=decay(1, 0.9), beta2=decay(2, 0.999), eps=stabiliser(1e-3)):
     """Yogi: the second moment moves by the size of g^2 towards g^2; both moments start at 1e-6."""
     above = sign(sqrt(v) - g) * sign(sqrt(v) + g)

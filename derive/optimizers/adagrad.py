@@ -5,7 +5,7 @@ from adasde.derive.language import coupled_decay, decay, eta, g, sqrt, stabilise
 squares = state("squares", like=x, meaning="average of the squared steps", nonnegative=True)
 
 
-@update_rule(states=(x, v), nonnegative=(v,), dialect="torch", cite="duchi2011")
+@update_rule(states=(x, v), nonnegative=(v,), dialect="torch", cite="duchi2011", lr=1e-2)
 def adagrad(eps=stabiliser(1e-10), weight_decay=coupled_decay()):
     """Adagrad: the sum of all squared gradients; eps outside the root."""
     gradient = g + weight_decay * x
@@ -27,7 +27,7 @@ def adagrad_continuous(eps=stabiliser(1e-10)):
     return {x: x - eta * g / (sqrt(v_next) + eps), v: v_next}
 
 
-@update_rule(states=(x, v, squares), nonnegative=(v, squares), dialect="torch", cite="zeiler2012")
+@update_rule(states=(x, v, squares), nonnegative=(v, squares), dialect="torch", cite="zeiler2012", lr=1.0)
 def adadelta(beta2=decay(2, 0.9, torch="rho"), eps=stabiliser(1e-6), weight_decay=coupled_decay()):
     """Adadelta: steps in units of past steps; eps inside both roots."""
     gradient = g + weight_decay * x

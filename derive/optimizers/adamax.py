@@ -6,7 +6,7 @@ peak = state("peak", like=m, meaning="running maximum of the gradient's size", n
 top = state("top", like=v, meaning="largest second moment so far")
 
 
-@update_rule(states=(x, m, peak), nonnegative=(peak,), dialect="torch", cite="kingma2015")
+@update_rule(states=(x, m, peak), nonnegative=(peak,), dialect="torch", cite="kingma2015", lr=2e-3)
 def adamax(beta1=decay(1, 0.9), beta2=decay(2, 0.999), eps=stabiliser()):
     """Adamax: a decaying maximum in place of the second moment; eps inside the maximum."""
     m_next = beta1 * m + (1 - beta1) * g

@@ -1,7 +1,23 @@
 """Admeta: a backward-looking average of gradients and a forward-looking lookahead every sixth step."""
 
-from adasde.derive.language import decay, early, eta, every, first_step, g, hyperparameter, k, m, sqrt, stabiliser, state
-from adasde.derive.language import update_rule, v, x
+from adasde.derive.language import (
+    decay,
+    early,
+    eta,
+    every,
+    first_step,
+    g,
+    hyperparameter,
+    k,
+    m,
+    sqrt,
+    stabiliser,
+    state,
+    update_rule,
+    v,
+    x,
+)
+from adasde.derive.optimizers.radam import lengths, rectification
 
 accumulated = state("accumulated", like=m, meaning="sum of past gradients, decaying by lam")
 anchor = state("anchor", like=x, meaning="slow weights of the lookahead")
@@ -19,7 +35,7 @@ def backward(lam):
     return 10 / lam - 9, 25 - 10 * (lam + 1 / lam)
 
 
-@update_rule(states=(x, m, accumulated, anchor), dialect="paper", cite="chen2023admeta")
+@update_rule(states=(x, m, accumulated, anchor), dialect="paper", cite="chen2023admeta", lr=0.05)
 def admeta_s(beta1=decay(1, 0.2), lam=hyperparameter("lam", 0.9, "(0, 1)", "decay of the accumulated gradient")):
     """AdmetaS: momentum over kappa g + mu I, then a lookahead at its late speed of 0.8."""
     kappa, mu = backward(lam)
@@ -37,8 +53,6 @@ def admeta_r(
     lam=hyperparameter("lam", 0.2, "(0, 1)", "decay of the accumulated gradient"),
 ):
     """AdmetaR: RAdam over kappa g + mu I, then a lookahead at its late speed of 0.8."""
-    from adasde.derive.optimizers.radam import lengths, rectification
-
     kappa, mu = backward(lam)
     summed = lam * accumulated + g
     h = kappa * g + mu * summed

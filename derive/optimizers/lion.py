@@ -3,8 +3,10 @@
 from adasde.derive.language import decay, eta, g, hyperparameter, m, sign, update_rule, weight_decay, x
 
 
-@update_rule(states=(x, m), dialect="optax", cite="chen2023")
-def lion(beta1=hyperparameter("beta1", 0.9, "[0, 1)", "share of the momentum"), beta2=decay(2, 0.99), theta=weight_decay(0.0)):
+@update_rule(states=(x, m), dialect="optax", cite="chen2023", lr=1e-4)
+def lion(
+    beta1=hyperparameter("beta1", 0.9, "[0, 1)", "share of the momentum"), beta2=decay(2, 0.99), theta=weight_decay(0.0)
+):
     """Lion: the sign of an interpolation between momentum and gradient, with decoupled weight decay."""
     direction = sign(beta1 * m + (1 - beta1) * g)
     return {x: (1 - eta * theta) * x - eta * direction, m: beta2 * m + (1 - beta2) * g}

@@ -1,8 +1,7 @@
 """SGD with momentum, in sums (torch) and in averages (papers), and the clock on which sums have an SDE."""
 
-from adasde.derive.language import coupled_decay, decay, eta, first_step, g, hyperparameter, m, update_rule
+from adasde.derive.language import coupled_decay, decay, eta, first_step, g, hyperparameter, m, update_rule, x
 from adasde.derive.language import weight_decay as decoupled_decay
-from adasde.derive.language import x
 
 
 @update_rule(states=(x, m), dialect="torch", cite="polyak1964")

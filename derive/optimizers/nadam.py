@@ -8,7 +8,9 @@ product = state("product", like=x, meaning="product of all momenta so far", nonn
 BASE = Rational(96, 100)
 
 
-@update_rule(states=(x, m, v, product), nonnegative=(v,), dialect="torch", cite="dozat2016", initial={product: 1.0})
+@update_rule(
+    states=(x, m, v, product), nonnegative=(v,), dialect="torch", cite="dozat2016", initial={product: 1.0}, lr=2e-3
+)
 def nadam(
     beta1=decay(1, 0.9),
     beta2=decay(2, 0.999),

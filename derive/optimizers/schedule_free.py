@@ -1,6 +1,19 @@
 """Schedule-free rules: the position is where gradients are taken, y = (1 - beta1) z + beta1 (average of z)."""
 
-from adasde.derive.language import decay, eta, first_step, g, hyperparameter, k, sqrt, stabiliser, state, update_rule, v, x
+from adasde.derive.language import (
+    decay,
+    eta,
+    first_step,
+    g,
+    hyperparameter,
+    k,
+    sqrt,
+    stabiliser,
+    state,
+    update_rule,
+    v,
+    x,
+)
 
 base = state("base", like=x, meaning="base iterate z of schedule-free rules")
 SHARE = hyperparameter("beta1", 0.9, "[0, 1)", "share of the average in the position")
@@ -11,14 +24,14 @@ def averaged_position(beta1, z, step):
     return x + (z - x) / k - step * (1 - beta1 * (1 - 1 / k))
 
 
-@update_rule(states=(x, base), dialect="optax", cite="defazio2024")
+@update_rule(states=(x, base), dialect="optax", cite="defazio2024", lr=1.0)
 def schedule_free_sgd(beta1=SHARE):
     """Schedule-free SGD at a constant learning rate; the base starts at the position."""
     z = first_step(x, base)
     return {x: averaged_position(beta1, z, eta * g), base: z - eta * g}
 
 
-@update_rule(states=(x, v, base), nonnegative=(v,), dialect="pytorch_optimizer", cite="defazio2024")
+@update_rule(states=(x, v, base), nonnegative=(v,), dialect="pytorch_optimizer", cite="defazio2024", lr=2.5e-3)
 def schedule_free_adamw(
     beta1=SHARE,
     beta2=decay(2, 0.999),

@@ -1,7 +1,22 @@
 """Adam with friction from two successive gradients: sigSignGrad, tanhSignGrad and diffGrad."""
 
-from adasde.derive.language import Abs, decay, eta, exp, g, hyperparameter, k, m, sqrt, stabiliser, state, tanh, update_rule
-from adasde.derive.language import v, x
+from adasde.derive.language import (
+    Abs,
+    decay,
+    eta,
+    exp,
+    g,
+    hyperparameter,
+    k,
+    m,
+    sqrt,
+    stabiliser,
+    state,
+    tanh,
+    update_rule,
+    v,
+    x,
+)
 
 previous = state("previous", like=m, meaning="gradient of the step before")
 STATES = (x, m, v, previous)

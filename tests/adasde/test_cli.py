@@ -17,6 +17,7 @@ from sympy.parsing.sympy_parser import parse_expr
 
 import adasde.cli.progress
 from adasde.cli import main
+from adasde.derive.optimizers import registry
 from adasde.noise import LAWS, gaussian
 from adasde.optimizers import CHECKED_IN, kernels, models, names
 from adasde.simulation import simulate
@@ -60,10 +61,15 @@ def test_list() -> None:
         form in text for form in ("mixture:W1", "NU")
     )
     assert list(data["losses"]) == ["quadratic", "saddle", "mlp", "net"]
+    assert list(data["optimizers"]) == list(registry()) and len(registry()) >= 35
     for optimizer, facts in data["optimizers"].items():
-        assert facts["models"] == models(optimizer) and facts["states"] == list(kernels(optimizer).STATES)
-        assert facts["hyperparameters"] == {h.name: h.default for h in kernels(optimizer).HYPERPARAMETERS}
+        rule = registry()[optimizer]
+        assert facts["states"] == list(map(str, rule.states)) and facts["dialect"] == rule.dialect
+        assert facts["hyperparameters"] == {h.name: h.default for h in rule.hyperparameters}
         assert all(word in text for word in (optimizer, *facts["models"]))
+        assert {"sde", "order2"} <= {*facts["models"], *facts["refused"]}
+    for optimizer in names():
+        assert data["optimizers"][optimizer]["models"] == models(optimizer)
     assert "mlp:breast_cancer[" in text
 
 

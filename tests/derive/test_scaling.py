@@ -12,14 +12,14 @@ from adasde.derive.language import decay, eta, g, hyperparameter, m, stabiliser,
 from adasde.derive.law import NotDerivable
 from adasde.derive.noise import Laplace, ShiftedExponential, StudentT
 from adasde.derive.notation import k
-from adasde.derive.optimizers import registry
+from adasde.derive.optimizers import checked_in, registry
 from adasde.derive.scaling import REGIMES, NoScalingRule, scaling_rule
 from adasde.rules import rule_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 HALF = Rational(1, 2)
 NOISE, SIGNAL = REGIMES
-RULES = dict(registry()) | {n: rule_of(f"{EXAMPLES / n}.py:{n}") for n in ("lion", "signum", "heavy_ball")}
+RULES = checked_in() | {n: rule_of(f"{EXAMPLES / n}.py:{n}") for n in ("lion", "signum", "heavy_ball")}
 
 EXPECTED = {
     "sgd": {"lr": 1},

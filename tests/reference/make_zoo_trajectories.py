@@ -61,7 +61,16 @@ def settings() -> list[dict[str, Any]]:
             dampening=0.5,
             weight_decay=0.02,
         ),
-        case("nesterov", "nesterov", "torch", "SGD", {"weight_decay": 0.02}, momentum=0.9, nesterov=True, weight_decay=0.02),
+        case(
+            "nesterov",
+            "nesterov",
+            "torch",
+            "SGD",
+            {"weight_decay": 0.02},
+            momentum=0.9,
+            nesterov=True,
+            weight_decay=0.02,
+        ),
         case("nesterov optax", "nesterov", "optax", "sgd", {}, momentum=0.9, nesterov=True),
         case("sgdw", "sgdw", po, "SGDW", {"weight_decay": 0.02}, momentum=0.9, weight_decay=0.02),
         case("signum", "signum", "optax", "signum", {}),
@@ -150,9 +159,9 @@ def _walking(setting: dict[str, Any], x0: Array) -> Iterator[Walk]:
         torch.set_default_dtype(before)
 
 
-
 def _torch(setting: dict[str, Any], x0: Array) -> Walk:
-    import pytorch_optimizer
+    import importlib
+
     import torch
 
     class Point(torch.nn.Module):
@@ -162,7 +171,7 @@ def _torch(setting: dict[str, Any], x0: Array) -> Walk:
 
     point = Point()
     name = setting["optimizer"].rpartition(" ")[2]
-    home = torch.optim if setting["package"] == "torch" else pytorch_optimizer
+    home = importlib.import_module("torch.optim" if setting["package"] == "torch" else setting["package"])
     lr = setting["ours"].get("lr", LR)
     optimizer = getattr(home, name)([point.x], lr=lr, foreach=False, **setting["theirs"])
     if hasattr(optimizer, "train"):
