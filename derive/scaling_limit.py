@@ -94,8 +94,8 @@ def _without_limit(rule: UpdateRule, state: sp.Symbol, update: sp.Expr) -> str:
     return f"{rule.name}: the increment of {state} is not smooth in eta at 0{why}"
 
 
-def _fast_state(rule: UpdateRule, state: sp.Symbol, update: sp.Expr) -> str:
-    """Why a state whose increment stays when eta vanishes is refused: running maxima, sums and memories by name."""
+def without_drift(rule: UpdateRule, state: sp.Symbol, update: sp.Expr) -> str | None:
+    """Why a state has no drift to match in any scaling: a running maximum, or a memory of the last step alone."""
     names = {sp.Max: "maximum", sp.Min: "minimum"}
     running = sorted((e for e in update.atoms(sp.Max, sp.Min) if any(a.has(state) for a in e.args)), key=str)
     if running:
@@ -109,12 +109,20 @@ def _fast_state(rule: UpdateRule, state: sp.Symbol, update: sp.Expr) -> str:
             f"{rule.name}: the state {state} is new in every step, {update}: a fast state, whose increment does not "
             "vanish with eta, is not supported"
         )
+    return None
+
+
+def _fast_state(rule: UpdateRule, state: sp.Symbol, update: sp.Expr) -> str:
+    """Why a state whose increment stays when eta vanishes is refused; sums by name."""
+    reason = without_drift(rule, state, update)
+    if reason is not None:
+        return reason
     slow = sp.expand((update - state).subs({h.symbol: 1 for h in rule.hyperparameters if h.rate is not None}))
     if not slow.has(state):
         return (
             f"{rule.name}: the state {state} is a sum, to which a step adds {sp.factor_terms(slow)}: a fast state, "
-            "whose increment does not vanish with eta, is not supported; an average instead of the sum has an SDE, and so "
-            "has the sum on another clock, where it is scaled by eta"
+            "whose increment does not vanish with eta, is not supported; an average instead of the sum has an SDE, and "
+            "so has the sum on another clock, where it is scaled by eta"
         )
     return f"{rule.name}: the increment of {state} does not vanish with eta: a fast state is not supported"
 

@@ -1,5 +1,7 @@
 """Admeta: a backward-looking average of gradients and a forward-looking lookahead every sixth step."""
 
+from sympy import Expr, Symbol
+
 from adasde.derive.language import (
     decay,
     early,
@@ -24,13 +26,13 @@ anchor = state("anchor", like=x, meaning="slow weights of the lookahead")
 EVERY, SPEED = 6, 0.8
 
 
-def looked_ahead(moved, slow):
+def looked_ahead(moved: Expr, slow: Expr) -> tuple[Expr, Expr]:
     """(x, anchor) after a step to ``moved``: every sixth step both go SPEED of the way from the anchor."""
     ahead = slow + SPEED * (moved - slow)
     return every(EVERY, ahead, moved), every(EVERY, ahead, slow)
 
 
-def backward(lam):
+def backward(lam: Symbol) -> tuple[Expr, Expr]:
     """(kappa, mu) of h = kappa g + mu I."""
     return 10 / lam - 9, 25 - 10 * (lam + 1 / lam)
 

@@ -1,9 +1,11 @@
 """ADOPT: the gradient is divided by the second moment of the steps before it."""
 
+from sympy import Expr
+
 from adasde.derive.language import Max, Min, decay, eta, first_step, g, k, m, sqrt, stabiliser, update_rule, v, x
 
 
-def clipped(u, bound):
+def clipped(u: Expr, bound: Expr) -> Expr:
     """u kept within +-bound."""
     return Max(Min(u, bound), -bound)
 

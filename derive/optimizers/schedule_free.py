@@ -1,5 +1,7 @@
 """Schedule-free rules: the position is where gradients are taken, y = (1 - beta1) z + beta1 (average of z)."""
 
+from sympy import Expr, Symbol
+
 from adasde.derive.language import (
     decay,
     eta,
@@ -19,7 +21,7 @@ base = state("base", like=x, meaning="base iterate z of schedule-free rules")
 SHARE = hyperparameter("beta1", 0.9, "[0, 1)", "share of the average in the position")
 
 
-def averaged_position(beta1, z, step):
+def averaged_position(beta1: Symbol, z: Expr, step: Expr) -> Expr:
     """y after z moved by -``step``, the average taking 1/k of it."""
     return x + (z - x) / k - step * (1 - beta1 * (1 - 1 / k))
 
