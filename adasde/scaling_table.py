@@ -16,7 +16,8 @@ import numpy as np
 
 from adasde.derive.law import NotDerivable
 from adasde.derive.optimizers import registry
-from adasde.derive.scaling import REGIMES, scaling_rule
+from adasde.derive.one_step import REGIMES
+from adasde.derive.scaling import scaling_rule
 from adasde.errors import InvalidParameter
 from adasde.scaling import scale
 from adasde.scaling_check import TOLERANCE, measure
@@ -80,8 +81,8 @@ def tried(row: ScalingRow) -> ScalingRow:
         return replace(row, verdict=f"not simulated: {reason}")
     rule = measured.rows[0]
     worst = int(np.abs(rule.deviation).argmax())
-    figures = (round(float(part[worst]), 5) for part in (rule.deviation, rule.standard_error))
-    return replace(row, verdict=measured.verdict, **dict(zip(("deviation", "standard_error"), figures, strict=True)))
+    deviation, error = (round(float(part[worst]), 5) for part in (rule.deviation, rule.standard_error))
+    return replace(row, verdict=measured.verdict, deviation=deviation, standard_error=error)
 
 
 def stored(path: Path = TABLE) -> dict[str, ScalingRow]:
