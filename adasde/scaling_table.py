@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from adasde.derive.law import NotDerivable
-from adasde.derive.optimizers import registry
 from adasde.derive.one_step import REGIMES
+from adasde.derive.optimizers import registry
 from adasde.derive.scaling import scaling_rule
 from adasde.errors import InvalidParameter
 from adasde.scaling import scale

@@ -46,6 +46,8 @@ def derive(rule: UpdateRule, law: Law | None = None, order: int = 1) -> Derivati
         return _with_number(derive(rule, StudentT(), order), law)
     one_step = increment(rule, order)
     noise = step_noise(one_step.leading, law)
+    if not any(one_step.leading):
+        raise NotDerivable(f"{rule.name}: the increments vanish to first order in eta at a fixed time t = eta (k - 1)")
     if not noise.functions:
         raise NotDerivable(f"{rule.name}: no noise enters the rule; there is no SDE, only an ODE")
     mean = sp.Matrix([collect_mean(h, law) for h in one_step.leading])

@@ -106,8 +106,8 @@ def without_drift(rule: UpdateRule, state: sp.Symbol, update: sp.Expr) -> str | 
         )
     if not update.has(state):
         return (
-            f"{rule.name}: the state {state} is new in every step, {update}: a fast state, whose increment does not "
-            "vanish with eta, is not supported"
+            f"{rule.name}: the increment of {state} does not vanish with eta: the state {state} is new in every step, "
+            f"{update}; such a fast state is not supported"
         )
     return None
 
@@ -120,9 +120,9 @@ def _fast_state(rule: UpdateRule, state: sp.Symbol, update: sp.Expr) -> str:
     slow = sp.expand((update - state).subs({h.symbol: 1 for h in rule.hyperparameters if h.rate is not None}))
     if not slow.has(state):
         return (
-            f"{rule.name}: the state {state} is a sum, to which a step adds {sp.factor_terms(slow)}: a fast state, "
-            "whose increment does not vanish with eta, is not supported; an average instead of the sum has an SDE, and "
-            "so has the sum on another clock, where it is scaled by eta"
+            f"{rule.name}: the increment of {state} does not vanish with eta: the state {state} is a sum, to which a "
+            f"step adds {sp.factor_terms(slow)}; such a fast state is not supported. An average instead of the sum has an "
+            "SDE, and so has the sum on another clock, where it is scaled by eta"
         )
     return f"{rule.name}: the increment of {state} does not vanish with eta: a fast state is not supported"
 

@@ -160,10 +160,14 @@ def test_missing_moments_stop_a_derivation():
 
 
 def test_what_is_not_supported_is_refused_by_name():
-    """A schedule that is no power of beta, a state that forgets at once, and a rule without noise."""
+    """A rule that stands still on its clock, a schedule in no whole power of k, a state that forgets at once, a rule
+    without noise."""
     scheduled = update_rule(states=(x,), dialect="paper", cite="-")(lambda: {x: x - eta * g / k})
-    with pytest.raises(NotDerivable, match="step number"):
+    with pytest.raises(NotDerivable, match="increments vanish to first order"):
         derive(scheduled)
+    rooted = update_rule(states=(x,), dialect="paper", cite="-")(lambda: {x: x - eta * g * sp.sqrt(k)})
+    with pytest.raises(NotDerivable, match=r"it contains sqrt\(k\)"):
+        derive(rooted)
     reset = update_rule(states=(x, m), dialect="paper", cite="-")(lambda: {x: x - eta * m, m: g})
     with pytest.raises(NotDerivable, match="increment of m does not vanish with eta"):
         derive(reset)
