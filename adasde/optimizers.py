@@ -82,6 +82,11 @@ def hyperparameters(optimizer: str, given: Mapping[str, float]) -> dict[str, flo
     return values
 
 
+def initial(module: ModuleType) -> dict[str, float]:
+    """What the further states of an optimizer start at, where that is not zero."""
+    return dict(getattr(module, "INITIAL", {}))
+
+
 def having(hyperparameter: str) -> list[str]:
     """Names of the optimizers that have a hyperparameter."""
     return [name for name in names() if any(h.name == hyperparameter for h in kernels(name).HYPERPARAMETERS)]

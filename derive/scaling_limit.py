@@ -121,8 +121,8 @@ def _fast_state(rule: UpdateRule, state: sp.Symbol, update: sp.Expr) -> str:
     if not slow.has(state):
         return (
             f"{rule.name}: the increment of {state} does not vanish with eta: the state {state} is a sum, to which a "
-            f"step adds {sp.factor_terms(slow)}; such a fast state is not supported. An average instead of the sum has an "
-            "SDE, and so has the sum on another clock, where it is scaled by eta"
+            f"step adds {sp.factor_terms(slow)}; such a fast state is not supported. An average instead of the sum "
+            "has an SDE, and so has the sum on another clock, where it is scaled by eta"
         )
     return f"{rule.name}: the increment of {state} does not vanish with eta: a fast state is not supported"
 

@@ -223,7 +223,7 @@ def test_kernels_check_and_show() -> None:
     shown, kept = (re.sub(r"  sympy \S+$", "", text, count=1, flags=re.MULTILINE) for text in (shown, kept))
     assert shown == kept
     assert "def algorithm_gaussian(T, d, substeps" in stdout("kernels --show signsgd --device cuda")
-    assert run("kernels --show adan").exit_code == 2
+    assert run("kernels --show adamm").exit_code == 2
 
 
 def test_stale_kernels_fail(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
