@@ -17,8 +17,10 @@ from adasde.derive.law import NotDerivable
 from adasde.derive.notation import G, s, t
 from adasde.derive.optimizers import CHECKED_IN, registry
 from adasde.derive.scaling import scaling_rule
+from adasde.noise import parse_noise
 from adasde.scaling_table import scaling_row
-from adasde.verify import rule_orders
+from adasde.verify import moments, rule_orders
+from adasde.verify.setting import setting
 
 SETTING = {"loss": "quadratic:1,2", "noise": "gaussian:0.5", "steps": 60, "paths": 2048, "save": 2}
 ROWS = rule_orders.table()
@@ -116,6 +118,15 @@ def test_the_table_has_the_reasons_of_today(name):
 def test_the_page_is_the_table():
     """docs/rules.md is what the table gives."""
     assert rule_orders.PAGE.read_text(encoding="utf-8") == rule_orders.page(ROWS)
+
+
+def test_differences_are_derivatives(monkeypatch):
+    """L L u by differences in fifty digits against sympy's derivatives, on SignSGD's error functions and Gaussians."""
+    about = setting("signsgd", "order2", parse_noise("gaussian:1"), optimizers.hyperparameters("signsgd", {}))
+    values = about.values | {"lr": 2.0**-7}
+    by_differences = moments.expansion_of_order_two(about, [x**2], values, {})
+    monkeypatch.setattr(moments, "MPMATH", ())
+    assert moments.expansion_of_order_two(about, [x**2], values, {}) == pytest.approx(by_differences, rel=1e-14)
 
 
 def test_schedule_free_has_the_limit_of_the_notes():
