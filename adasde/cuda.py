@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from adasde import optimizers, rules
+from adasde import optimizers
 from adasde.arithmetic import DEFAULT_ARITHMETIC
 from adasde.ensemble import FULL_COVARIANCE_UP_TO, Array, Ensemble, Moments
 from adasde.errors import InvalidParameter, MissingData, NoModel
@@ -141,7 +141,7 @@ class DeviceRun:
     def kernels(self) -> list[Any]:
         """The generated kernels of the optimizer's own steps and of the model."""
         run = self.run
-        if rules.is_file(run.optimizer):
+        if run.optimizer not in optimizers.names():
             domain = f"{{{', '.join(optimizers.names())}}}"
             raise InvalidParameter("device cuda: optimizer", run.optimizer, domain, REMEDY)
         module = importlib.import_module(f"adasde.kernels.cuda.{run.optimizer}")

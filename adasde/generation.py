@@ -13,7 +13,7 @@ from adasde.derive.freshness import helpers_digest, helpers_of
 from adasde.derive.law import Law, NotDerivable
 from adasde.derive.laws import CHECKED_IN, LAWS
 from adasde.derive.model import SDE
-from adasde.derive.optimizers import registry
+from adasde.derive.optimizers import checked_in
 from adasde.derive.rule import UpdateRule
 from adasde.papers import claims_for
 
@@ -60,12 +60,12 @@ def models_of(rule: UpdateRule, laws: list[Law] | None = None) -> tuple[list[SDE
 
 def kernel_texts() -> dict[str, str]:
     """{file name: text} of every checked-in CPU module, as the derivations give it today."""
-    return {f"{name}.py": kernel_text(rule) for name, rule in registry().items()}
+    return {f"{name}.py": kernel_text(rule) for name, rule in checked_in().items()}
 
 
 def cuda_texts() -> dict[str, str]:
     """{file name: text} of every checked-in CUDA module."""
-    return {f"{name}.py": cuda_text(rule) for name, rule in registry().items()}
+    return {f"{name}.py": cuda_text(rule) for name, rule in checked_in().items()}
 
 
 def cuda_text(rule: UpdateRule) -> str:

@@ -22,8 +22,15 @@ CHECKED_IN = ("gaussian", "student-t")
 
 
 def names() -> list[str]:
-    """Names of all optimizers with kernels."""
+    """Names of the optimizers whose kernels are checked in."""
     return list(_names())
+
+
+def shipped() -> list[str]:
+    """Names of all shipped optimizers, in alphabetical order. Loads sympy."""
+    from adasde.derive.optimizers import registry
+
+    return list(registry())
 
 
 @cache
@@ -35,14 +42,11 @@ def _names() -> tuple[str, ...]:
 def kernels(optimizer: str, law: str = "gaussian") -> ModuleType:
     """The generated module of one optimizer with its models under a noise law.
 
-    Checked in for shipped optimizers under `CHECKED_IN` laws; derived and kept in the user's cache for other laws, and
-    for a rule of one's own, spelled ``./file.py:name``. Raises `UnknownName` with the nearest match.
+    Checked in for the optimizers of `names` under `CHECKED_IN` laws; derived and kept in the user's cache for other
+    laws, other shipped optimizers, and a rule of one's own, spelled ``./file.py:name``. Raises `UnknownName` with the
+    nearest match.
     """
-    if rules.is_file(optimizer):
-        return cached_kernels(optimizer, law)
-    if optimizer not in names():
-        raise UnknownName("optimizer", optimizer, names())
-    if law not in CHECKED_IN:
+    if rules.is_file(optimizer) or optimizer not in names() or law not in CHECKED_IN:
         return cached_kernels(optimizer, law)
     return importlib.import_module(f"adasde.kernels.cpu.{optimizer}")
 
@@ -76,6 +80,11 @@ def hyperparameters(optimizer: str, given: Mapping[str, float]) -> dict[str, flo
             raise UnknownName(f"{optimizer}: hyperparameter", name, values, better)
         values[owner[name].name] = checked(f"{optimizer}: {name}", value, owner[name].domain)
     return values
+
+
+def initial(module: ModuleType) -> dict[str, float]:
+    """What the further states of an optimizer start at, where that is not zero."""
+    return dict(getattr(module, "INITIAL", {}))
 
 
 def having(hyperparameter: str) -> list[str]:

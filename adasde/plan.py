@@ -52,7 +52,7 @@ def plan(
         raise NoModel(f"{optimizer}, model {model}: loss", loss.name, domain, remedy)
     steps, substeps = counted("steps", steps), counted("substeps", substeps)
     begin = _start(optimizer, model, step.singular, start, steps)
-    initial = _initial(module.STATES, loss, x0, init or {})
+    initial = _initial(module.STATES, loss, x0, optimizers.initial(module) | dict(init or {}))
     if noise.covariance_at_x:
         _check_covariance(loss, initial[0])
     return Run(

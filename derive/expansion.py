@@ -46,6 +46,8 @@ def derive(rule: UpdateRule, law: Law | None = None, order: int = 1) -> Derivati
         return _with_number(derive(rule, StudentT(), order), law)
     one_step = increment(rule, order)
     noise = step_noise(one_step.leading, law)
+    if not any(one_step.leading):
+        raise NotDerivable(f"{rule.name}: the increments vanish to first order in eta at a fixed time t = eta (k - 1)")
     if not noise.functions:
         raise NotDerivable(f"{rule.name}: no noise enters the rule; there is no SDE, only an ODE")
     mean = sp.Matrix([collect_mean(h, law) for h in one_step.leading])
@@ -67,7 +69,7 @@ def derive(rule: UpdateRule, law: Law | None = None, order: int = 1) -> Derivati
         assumptions=assumptions(rule, law, one_step, noise, order),
         dropped=dropped(rule, law, one_step, order),
         provenance="derived",
-        singular=bool((one_step.schedules and order == 1) or rule.nonnegative),
+        singular=bool((one_step.schedules and order == 1) or rule.nonnegative or one_step.singular),
         moments=moments_needed(one_step, noise),
         along=position[0] if order == 2 else None,
         degrees=noise.degrees,

@@ -111,7 +111,9 @@ def _absolute(inner: sp.Expr) -> sp.Expr:
 
 
 def _one_sign(term: sp.Expr) -> sp.Expr:
-    """Products of signs as sums of single ones: sign(Z + a) sign(Z + b) = 1 - sign(Z + a) + sign(Z + b) for a > b."""
+    """Products of signs as sums of single ones: sign(Z + a) sign(Z + b) = 1 - sign(Z + a) + sign(Z + b) for a >= b.
+
+    Almost surely: a draw on one of the two has probability zero under a law with a density."""
     counts: dict[sp.Expr, int] = {}
     rest = []
     for factor in sp.Mul.make_args(term):
@@ -127,9 +129,9 @@ def _one_sign(term: sp.Expr) -> sp.Expr:
     pieces = [affine(sign.args[0]) for sign in signs]
     (_, a, up), (_, b, other) = pieces[:2]
     gap = sp.cancel(a - b)
-    if sign_of(gap) == 0:
+    if not (gap.is_nonnegative or gap.is_nonpositive or sign_of(gap)):
         raise NotDerivable(f"which of {signs[0]} and {signs[1]} changes first is not known")
-    first, second = (0, 1) if sign_of(gap) > 0 else (1, 0)
+    first, second = (0, 1) if gap.is_nonnegative or sign_of(gap) > 0 else (1, 0)
     pair = up * other * (1 - pieces[first][2] * signs[first] + pieces[second][2] * signs[second])
     return sum(_one_sign(piece) for piece in sp.Add.make_args(sp.expand(result * pair * sp.Mul(*signs[2:]))))
 

@@ -6,6 +6,7 @@ coordinate, because the rules act coordinate by coordinate and the noise is diag
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import sympy as sp
@@ -19,7 +20,8 @@ s = sp.Symbol("s", positive=True)
 Z = sp.Symbol("Z", real=True)
 g = sp.Symbol("g", real=True)
 eta = sp.Symbol("eta", positive=True)
-rho1, rho2 = sp.symbols("rho1 rho2", positive=True)
+rho1, rho2, rho3 = sp.symbols("rho1 rho2 rho3", positive=True)
+rho_a = sp.Symbol("rho_a", positive=True)
 
 
 class Share(sp.Symbol):
@@ -33,7 +35,8 @@ def sign_of(expression: sp.Expr) -> int:
     return 1 if value.is_positive else -1 if value.is_negative else 0
 
 
-beta1, beta2 = Share("beta1", positive=True), Share("beta2", positive=True)
+beta1, beta2, beta3 = (Share(name, positive=True) for name in ("beta1", "beta2", "beta3"))
+ema = Share("ema", positive=True)
 eps = sp.Symbol("eps", nonnegative=True)
 theta = sp.Symbol("theta", nonnegative=True)
 nu = sp.Symbol("nu", positive=True)
@@ -68,8 +71,12 @@ MEANINGS: dict[sp.Symbol, Meaning] = {
     eta: Meaning("eta", "learning rate", "[t]"),
     rho1: Meaning("rho1", "rate of the first moment, rho1 = (1 - beta1)/eta", "1/[t]"),
     rho2: Meaning("rho2", "rate of the second moment, rho2 = (1 - beta2)/eta", "1/[t]"),
+    rho3: Meaning("rho3", "rate of a third average, rho3 = (1 - beta3)/eta", "1/[t]"),
+    rho_a: Meaning("rho_a", "rate of the average of the parameters, rho_a = (1 - ema)/eta", "1/[t]"),
     beta1: Meaning("beta1", "decay of the first moment", "1"),
     beta2: Meaning("beta2", "decay of the second moment", "1"),
+    beta3: Meaning("beta3", "decay of a third average", "1"),
+    ema: Meaning("ema", "decay of the average of the parameters", "1"),
     eps: Meaning("eps", "added to the root of the second moment", "[f]/[x]"),
     theta: Meaning("theta", "decoupled weight decay", "1/[t]"),
     nu: Meaning("nu", "degrees of freedom of the Student-t noise", "1"),
@@ -77,3 +84,24 @@ MEANINGS: dict[sp.Symbol, Meaning] = {
     Hb: Meaning("Hb", "Hessian times the leading position drift (order two)", "[f]/[x]/[t]"),
     sb: Meaning("sb", "derivative of the noise scale along the leading position drift (order two)", "[f]/[x]/[t]"),
 }
+
+
+RESERVED = re.compile(r"[acrzdQ]\d*|mu\d*|gamma\d*|[pijqPZ]|dt|noise|scale|state|gradient|curvature|lane.*")
+"""Names that generated code and derivations give to other things."""
+
+
+def state(name: str, like: sp.Symbol, meaning: str = "", nonnegative: bool | None = None) -> sp.Symbol:
+    """A further state of a rule, with the units of ``like``: x, m or v.
+
+    ``nonnegative`` is by default what it is for ``like``. Raises `ValueError` for a name that means something else.
+    """
+    if RESERVED.fullmatch(name) or name in {symbol.name for symbol in SYMBOLS}:
+        raise ValueError(f"state {name}: the name is taken; choose a longer one")
+    keeps = bool(like.is_nonnegative) if nonnegative is None else nonnegative
+    symbol = sp.Symbol(name, nonnegative=True) if keeps else sp.Symbol(name, real=True)
+    MEANINGS.setdefault(symbol, Meaning(name, meaning or f"further state, like {like}", MEANINGS[like].units))
+    return symbol
+
+
+SYMBOLS = frozenset(MEANINGS)
+"""The symbols of this module, without the states that rules add."""

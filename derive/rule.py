@@ -13,14 +13,14 @@ gradient ``g``, the learning rate ``eta`` and the step number ``k`` (from 1).
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import sympy as sp
 
 from adasde.derive import notation
-from adasde.derive.notation import eta, rho1, rho2
+from adasde.derive.notation import eta, rho1, rho2, rho3
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,12 @@ LEARNING_RATE = Hyperparameter("lr", eta, "learning rate", "(0, inf)", 1e-3, "lr
 
 
 def decay(moment: int, default: float, torch: str = "betas", large: bool | None = None) -> Hyperparameter:
-    """The decay beta_i = 1 - eta rho_i of the first or second moment.
+    """The decay beta_i = 1 - eta rho_i of the first or second moment, or of a third average.
 
     Unless ``large`` says otherwise, rho1 may be large and rho2 not: beta1 = 0.9 means 1 - beta1 = 0.1, which no
     expansion in eta should call small.
     """
-    symbol, rate = ((notation.beta1, rho1), (notation.beta2, rho2))[moment - 1]
+    symbol, rate = ((notation.beta1, rho1), (notation.beta2, rho2), (notation.beta3, rho3))[moment - 1]
     aliases = ("beta", "alpha") if torch == "alpha" else ()
     meaning = notation.MEANINGS[symbol].meaning
     return Hyperparameter(
@@ -86,6 +86,13 @@ def weight_decay(default: float = 1e-2) -> Hyperparameter:
     """Decoupled weight decay theta: x <- (1 - eta theta) x before the step."""
     meaning = notation.MEANINGS[notation.theta].meaning
     return Hyperparameter("weight_decay", notation.theta, meaning, "[0, inf)", default, "weight_decay", ("theta",))
+
+
+def coupled_decay(default: float = 0.0) -> Hyperparameter:
+    """Weight decay that is added to the gradient, g + lambda x: L2 regularisation."""
+    domain, meaning = "[0, inf)", "weight decay added to the gradient"
+    symbol = sp.Symbol("weight_decay", nonnegative=True)
+    return Hyperparameter("weight_decay", symbol, meaning, domain, default, "weight_decay")
 
 
 def hyperparameter(
@@ -113,7 +120,8 @@ class UpdateRule:
     update          next value of each state, in the order of ``states``, as expressions in the states, g, k, eta
                     and the hyperparameters
     nonnegative     states that the rule keeps >= 0
-    dialect         whose convention this is: torch, optax or paper
+    dialect         whose convention this is: torch, optax, pytorch_optimizer or paper
+    initial         ((state, number), ...) for states that do not start at zero
     """
 
     name: str
@@ -125,6 +133,7 @@ class UpdateRule:
     dialect: str
     cite: str
     source: str = field(compare=False)
+    initial: tuple[tuple[sp.Symbol, float], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.states or self.states[0] != notation.x:
@@ -137,12 +146,21 @@ class UpdateRule:
                 raise ValueError(
                     f"{self.name}: the update of {state} uses {names}, which is no state or hyperparameter"
                 )
+        for state, _ in self.initial:
+            if state not in self.states[1:]:
+                raise ValueError(f"{self.name}: {state} has an initial value, but is no state besides the position")
 
 
 def update_rule(
-    *, states: tuple[sp.Symbol, ...], nonnegative: tuple[sp.Symbol, ...] = (), dialect: str, cite: str
+    *,
+    states: tuple[sp.Symbol, ...],
+    nonnegative: tuple[sp.Symbol, ...] = (),
+    dialect: str,
+    cite: str,
+    initial: Mapping[sp.Symbol, float] | None = None,
+    lr: float = LEARNING_RATE.default,
 ) -> Callable[[Callable[..., dict[sp.Symbol, sp.Expr]]], UpdateRule]:
-    """Decorator: turns a function that returns {state: next value} into an `UpdateRule`."""
+    """Decorator: turns a function that returns {state: next value} into an `UpdateRule`; ``lr`` is its default."""
 
     def build(function: Callable[..., dict[sp.Symbol, sp.Expr]]) -> UpdateRule:
         arguments = {name: p.default for name, p in inspect.signature(function).parameters.items()}
@@ -157,11 +175,12 @@ def update_rule(
             title=(function.__doc__ or function.__name__).strip().splitlines()[0].rstrip("."),
             states=states,
             update=tuple(sp.sympify(update[state]) for state in states),
-            hyperparameters=(LEARNING_RATE, *arguments.values()),
+            hyperparameters=(replace(LEARNING_RATE, default=lr), *arguments.values()),
             nonnegative=nonnegative,
             dialect=dialect,
             cite=cite,
             source=_source(function),
+            initial=tuple((initial or {}).items()),
         )
 
     return build

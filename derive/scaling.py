@@ -23,7 +23,7 @@ from adasde.derive import notation
 from adasde.derive.functions import Expectation
 from adasde.derive.law import Law, NotDerivable
 from adasde.derive.noise import Gaussian
-from adasde.derive.notation import G, s, x
+from adasde.derive.notation import G, k, s, x
 from adasde.derive.one_step import REGIMES, OneStep, moments, terms_of
 from adasde.derive.rule import UpdateRule
 
@@ -119,7 +119,7 @@ class _Powers:
     kept: list[Term] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.of |= {x: sp.S.Zero, G: sp.S.Zero, s: -sp.Rational(1, 2)}
+        self.of |= {x: sp.S.Zero, G: sp.S.Zero, s: -sp.Rational(1, 2), k: -sp.S.One}
         for h in self.rule.hyperparameters:
             symbol = self.step.symbol(h)
             # A share such as Lion's beta1 stands beside 1 minus itself: a pure number.

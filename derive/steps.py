@@ -38,6 +38,8 @@ def assumptions(rule: UpdateRule, law: Law, one_step: Increment, noise: StepNois
         notes += [
             f"{kink} in {state} is smoothed by no noise of order one" for kink in unsmoothed_kinks(h.subs(eta, 0))
         ]
+    if one_step.branched:
+        notes.append("the branch of the first steps is left out: the model takes over after them")
     if rule.nonnegative:
         notes.append(f"{', '.join(map(str, rule.nonnegative))} > 0; started after some real steps")
     if order == 2:

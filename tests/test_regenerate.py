@@ -62,15 +62,19 @@ def ema(beta1=decay(1, 0.9)):
 
 
 def test_a_new_optimizer_is_one_file(copy):
-    """One file with a rule, then `kernels --write`: derivation, simulation and the whole ladder work, and hold."""
+    """One file with a rule: derivation, simulation and the whole ladder work, and hold, with kernels made on demand;
+    once CHECKED_IN names it, they are written."""
     root, run = copy
-    (root / "derive" / "optimizers" / "ema.py").write_text(RULE)
-    assert "wrote cpu/ema.py\nwrote cuda/ema.py" in run("kernels", "--write").stdout
+    folder = root / "derive" / "optimizers"
+    (folder / "ema.py").write_text(RULE)
     derived = json.loads(run("derive", "ema", "--format", "json").stdout)
     assert derived["drift"][1] == "rho1*(G - m)" and derived["diffusion"][1] == ["sqrt(eta)*rho1*s"]
     verified = run("verify", "ema", "--lr", "0.01", "--paths", "512", "--steps", "200", "--json")
     checks = json.loads(verified.stdout)
     assert verified.returncode == 0 and {check["rung"] for check in checks} == {2, 3, 4, 6}
+    registry = (folder / "__init__.py").read_text()
+    (folder / "__init__.py").write_text(registry.replace('CHECKED_IN = ("adam",', 'CHECKED_IN = ("ema", "adam",'))
+    assert "wrote cpu/ema.py\nwrote cuda/ema.py" in run("kernels", "--write").stdout
 
 
 def test_editing_one_sign_is_caught_and_mended(copy):

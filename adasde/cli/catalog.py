@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
@@ -16,18 +17,10 @@ def command(as_json: bool) -> None:
     from adasde.simulation import DEVICES
     from adasde.spelling import ABOUT, FORMS
 
-    modules = {name: optimizers.kernels(name) for name in optimizers.names()}
+    checked_in = optimizers.names()
     catalog = {
         "optimizers": {
-            name: {
-                "title": module.TITLE,
-                "dialect": module.DIALECT,
-                "states": list(module.STATES),
-                "models": list(module.MODELS),
-                "weak_orders": {model: weak_order(model) for model in module.MODELS},
-                "hyperparameters": {h.name: h.default for h in module.HYPERPARAMETERS},
-            }
-            for name, module in modules.items()
+            name: _of_module(name) if name in checked_in else _of_rule(name) for name in optimizers.shipped()
         },
         "noise": list(noise.LAWS),
         "noise_laws": {law: {"spelling": FORMS[law], "about": ABOUT[law]} for law in noise.LAWS},
@@ -40,6 +33,41 @@ def command(as_json: bool) -> None:
         from adasde.cli.tables import catalog_tables
 
         catalog_tables(catalog)
+
+
+def _of_module(name: str) -> dict[str, Any]:
+    """The facts of an optimizer whose kernels are checked in, from them."""
+    from adasde import optimizers
+
+    module = optimizers.kernels(name)
+    return {
+        "title": module.TITLE,
+        "dialect": module.DIALECT,
+        "states": list(module.STATES),
+        "models": list(module.MODELS),
+        "weak_orders": {model: weak_order(model) for model in module.MODELS},
+        "refused": dict(module.REFUSED),
+        "hyperparameters": {h.name: h.default for h in module.HYPERPARAMETERS},
+    }
+
+
+def _of_rule(name: str) -> dict[str, Any]:
+    """The facts of any other optimizer from its rule, and its models from the committed table; derived where the table
+    is not about this very rule."""
+    from adasde.derive.optimizers import registry
+    from adasde.verify.rule_orders import known
+
+    rule = registry()[name]
+    models, refused = known(rule)
+    return {
+        "title": rule.title,
+        "dialect": rule.dialect,
+        "states": [str(state) for state in rule.states],
+        "models": list(models),
+        "weak_orders": models,
+        "refused": refused,
+        "hyperparameters": {h.name: h.default for h in rule.hyperparameters},
+    }
 
 
 def weak_order(model: str) -> int | None:

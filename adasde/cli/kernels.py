@@ -35,13 +35,20 @@ def command(action: str | None, show: str | None, device: str, optimizers: tuple
         return
     from adasde.derive import freshness
     from adasde.derive.optimizers import registry
-    from adasde.generation import cuda_folder, cuda_texts, helper_stamps, kernel_folder, kernel_texts
+    from adasde.generation import (
+        cuda_folder,
+        cuda_text,
+        cuda_texts,
+        helper_stamps,
+        kernel_folder,
+        kernel_text,
+        kernel_texts,
+    )
 
     if show is not None and show not in registry():
         raise UnknownName("optimizer", show, registry())
     if show is not None:
-        texts = cuda_texts() if device == "cuda" else kernel_texts()
-        click.echo(texts[f"{show}.py"], nl=False)
+        click.echo((cuda_text if device == "cuda" else kernel_text)(registry()[show]), nl=False)
         return
     folders = {kernel_folder(): kernel_texts(), cuda_folder(): cuda_texts()}
     modules = sum(map(len, folders.values()))

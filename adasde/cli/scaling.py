@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ REGIMES = ("noise-dominated", "signal-dominated")
 
 
 @click.command("scaling-rule")
-@click.argument("optimizer")
-@click.option("--batch", required=True, metavar="OLD:NEW", help="Batch sizes, e.g. 256:1024.")
+@click.argument("optimizer", required=False)
+@click.option("--all", "every", is_flag=True, help="One table with the rule of every shipped optimizer, or why none.")
+@click.option("--batch", metavar="OLD:NEW", help="Batch sizes, e.g. 256:1024.")
 @click.option("--lr", type=float, help="Learning rate at the old batch.")
 @click.option("--betas", type=float, nargs=2, metavar="BETA1 BETA2", help="Both decays, as torch takes them.")
 @click.option("--beta1", "--momentum", "beta1", type=float, help="Decay of the first moment.")
@@ -37,12 +39,17 @@ REGIMES = ("noise-dominated", "signal-dominated")
 @click.option("--paths", type=click.IntRange(2), help="Paths of --check.")
 @click.option("--seed", default=0, show_default=True, help="Seed of --check.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(optimizer: str, batch: str, as_json: bool, check: bool, **options: Any) -> None:
+def command(optimizer: str | None, every: bool, batch: str | None, as_json: bool, check: bool, **options: Any) -> None:
     """What OPTIMIZER's hyperparameters become when the batch changes, so that it stays the same per sample.
 
     The powers of the ratio kappa = NEW/OLD are solved for from the drift and the diffusion of one step. OPTIMIZER is a
-    shipped name, or ./file.py:name for a rule of your own.
+    shipped name, or ./file.py:name for a rule of your own. With --all the powers of every shipped optimizer.
     """
+    if every:
+        _all(optimizer, batch, options["regime"], as_json)
+        return
+    if optimizer is None or batch is None:
+        raise click.UsageError("name an OPTIMIZER and give --batch OLD:NEW, or give --all")
     found = scale(
         optimizer,
         _batches(batch),
@@ -74,6 +81,21 @@ def command(optimizer: str, batch: str, as_json: bool, check: bool, **options: A
 
         check_table(found, measured)
     sys.exit(0 if measured is None or measured.verdict == "holds" else 1)
+
+
+def _all(optimizer: str | None, batch: str | None, regime: str, as_json: bool) -> None:
+    """The table of all shipped optimizers."""
+    if optimizer is not None or batch is not None:
+        raise click.UsageError("--all prints powers of NEW/OLD for every optimizer: leave OPTIMIZER and --batch out")
+    from adasde.scaling_table import scaling_table
+
+    rows = scaling_table(regime)
+    if as_json:
+        click.echo(json.dumps([asdict(row) for row in rows], indent=2))
+        return
+    from adasde.cli.scaling_tables import all_table
+
+    all_table(rows, regime)
 
 
 def _batches(text: str) -> tuple[int, int]:

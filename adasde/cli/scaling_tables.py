@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
-from adasde.cli.tables import console
+from adasde.cli.tables import console, shortened
 
 if TYPE_CHECKING:
     from adasde.scaling import Scaling
     from adasde.scaling_check import Measured
+    from adasde.scaling_table import ScalingRow
 
 LABELS = {"steps": "steps", "warmup": "warm-up steps", "ema": "model EMA decay"}
 
@@ -74,6 +75,24 @@ def _kept(out: Any, result: dict[str, Any]) -> None:
         for where, terms in places.items():
             out.print(f"  {escape(where)}: {escape(', '.join(terms))}", highlight=False, soft_wrap=True)
     out.print("  with d1 = 1 - beta1, d2 = 1 - beta2, noise s = sigma/sqrt(B), step k", highlight=False)
+
+
+def all_table(rows: list[ScalingRow], regime: str) -> None:
+    """The powers of kappa of every optimizer, or why there is no rule."""
+    table = Table(
+        title=f"Scaling rules with the batch, {regime}: powers of kappa = new batch/old batch",
+        caption="The power of a decay beta is that of 1 - beta. *: no leading term has it; it stays as it is.",
+    )
+    for name in ("optimizer", "dialect", "powers, or why there is no rule"):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        powers = (row.powers or {}).items()
+        answer = ", ".join(f"{name}{'*' * (name in row.undetermined)} {power}" for name, power in powers)
+        table.add_row(row.optimizer, row.dialect, answer if row.powers else f"none: {escape(shortened(row.reason))}")
+    out = console()
+    out.print(table)
+    found = sum(row.powers is not None for row in rows)
+    out.print(f"{found} of {len(rows)} optimizers have a scaling rule", highlight=False)
 
 
 def check_table(found: Scaling, measured: Measured) -> None:

@@ -101,7 +101,7 @@ def _spelled(value: Any) -> str:
 
 MODELS = (
     "Models: algorithm is the optimizer itself; sde and order2 are derived; the others are as their papers print them, "
-    "with the weak order that they claim."
+    "with the weak order that they claim. Where sde or order2 is missing, `adasde derive` says why there is none."
 )
 SCALES = "S is per sample: one number, a comma list of one per coordinate, or `data` where the loss has data."
 

@@ -128,6 +128,8 @@ def kernel_steps(loss: TorchLoss, curve: Curve, setting: Setting, seed: int) -> 
     state, curvature = np.zeros((len(module.STATES), 1, loss.dimension)), np.zeros((0, 1, loss.dimension))
     x = state[0, 0]
     x[:] = loss.start
+    for name, value in optimizers.initial(module).items():
+        state[module.STATES.index(name)] = value
     for k in range(setting.steps):
         yield x
         step, parts = (module.algorithm, 1) if k < start else (model, curve.substeps)

@@ -14,7 +14,7 @@ from adasde.simulation import simulate
 from adasde.verify import sign_law
 from adasde.verify.check import FALSE_ALARM, Check, check
 from adasde.verify.distribution import distribution, excess_kurtosis, variance
-from adasde.verify.linear import FROZEN, linear, moments, stationary_variance
+from adasde.verify.linear import FROZEN, has_stationary_law, linear, moments, stationary_variance
 from adasde.verify.setting import Setting, setting
 
 PATHS = 20_480
@@ -36,7 +36,8 @@ def closed_forms(setting: Setting) -> list[Check]:
     if not linear(frozen, 1.0).closed:
         return []
     checks = [_linear_ensemble(frozen, "algorithm", 1), _linear_ensemble(frozen, setting.sde.model, 1)]
-    return [*checks, _linear_ensemble(frozen, setting.sde.model, 16), _stationary_variance(setting)]
+    checks.append(_linear_ensemble(frozen, setting.sde.model, 16))
+    return [*checks, _stationary_variance(setting)] if has_stationary_law(linear(frozen, 1.0)) else checks
 
 
 def _frozen(original: Setting, rate: float) -> Setting:

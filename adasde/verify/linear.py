@@ -21,6 +21,10 @@ FROZEN = 1e9
 """eps in units of the noise scale; the learning rate and the decay are scaled along, so that lr/eps is what counts."""
 
 
+FORGETS = 1e-9
+"""Least distance of the largest eigenvalue from 1 of a map that has a stationary law."""
+
+
 @dataclass(frozen=True, eq=False)
 class Linear:
     """y' = A y + b Z per step for the optimizer, dy = A y dt + B dW for the model, in y = (x, m) of one coordinate."""
@@ -93,15 +97,22 @@ def moments(
     return found
 
 
+def has_stationary_law(system: Linear) -> bool:
+    """Whether what the optimizer does late forgets its start; a schedule-free rule, whose base iterate and average move
+    ever more slowly apart from each other, does not."""
+    return bool(np.abs(np.linalg.eigvals(_late(system.optimizer_map))).max() < 1 - FORGETS)
+
+
+def _late(matrix: sp.Matrix) -> Array:
+    """The numbers of a matrix as k and t grow, for s = 1."""
+    late = {beta1**k: 0, beta2**k: 0, k: sp.oo, sp.exp(-rho1 * t): 0, t: sp.oo, s: 1}
+    return np.array(matrix.subs(late).evalf(), dtype=np.float64)
+
+
 def stationary_variance(system: Linear, variance: float) -> tuple[float, float]:
     """Stationary Var x of the optimizer (discrete Lyapunov) and of the model (continuous Lyapunov), for s = 1."""
-    late = {beta1**k: 0, beta2**k: 0, k: sp.oo, sp.exp(-rho1 * t): 0, t: sp.oo, s: 1}
-
-    def numeric(matrix: sp.Matrix) -> Array:
-        return np.array(matrix.subs(late).evalf(), dtype=np.float64)
-
-    a, b = numeric(system.optimizer_map), numeric(system.optimizer_noise)
-    slope, noise = numeric(system.drift), numeric(system.diffusion)
+    a, b = _late(system.optimizer_map), _late(system.optimizer_noise)
+    slope, noise = _late(system.drift), _late(system.diffusion)
     optimizer = solve_discrete_lyapunov(a, variance * b @ b.T)
     model = solve_continuous_lyapunov(slope, -noise @ noise.T)
     return float(optimizer[0, 0]), float(model[0, 0])

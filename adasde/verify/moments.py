@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
+import mpmath
 import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
 from adasde.derive.functions import Expectation, empirical_sign
 from adasde.derive.notation import G, Hb, Z, eps, eta, g, k, m, s, sb, t, v, x
+from adasde.derive.rule import UpdateRule
 from adasde.ensemble import Array
 from adasde.verify.check import Check, check
 from adasde.verify.evaluation import Sums, expectations_at, values_at
@@ -24,10 +27,14 @@ STEPS = (2.0**-9, 2.0**-10, 2.0**-11)
 LARGER_STEPS = (2.0**-6, 2.0**-7, 2.0**-8)
 """For order two. Local errors are eta^(order + 1): both lists start where that is 2^-18, so that errors of both orders
 stand equally clear of rounding."""
+FURTHER = (0.6, 0.25)
+"""Where further states are: those that a rule keeps nonnegative, and others; the next one 0.05 further on."""
 BEND = (0.9, -0.4)
 """f''(x) and f'''(x) at `POINT`."""
 SCALE_SLOPE = 0.3
 """S'(x) at `POINT`."""
+RATES = {"beta2": 1.5, "beta3": 0.7, "ema": 0.9}
+"""Rates of decays that are not the first moment's."""
 GROWTH = 2**0.8
 """A gap that is O(eta^q) keeps gap/eta^q bounded; where the order is missed by one, it doubles at each halving of eta.
 Between these lies what is allowed from the larger steps to the smallest: a zero of the gap in between makes it 1.5."""
@@ -43,6 +50,20 @@ TESTS: dict[str, sp.Expr] = {
 }
 
 
+def point(rule: UpdateRule) -> dict[sp.Symbol, float]:
+    """`POINT` with a place for every further state of a rule."""
+    further = [y for y in rule.states if y not in POINT]
+    places = {y: FURTHER[y not in rule.nonnegative] + 0.05 * i for i, y in enumerate(further)}
+    return POINT | places
+
+
+def tests(rule: UpdateRule) -> dict[str, sp.Expr]:
+    """Test functions of the states of a rule: `TESTS`, and x y and y^2 for every further state y."""
+    known = {name: u for name, u in TESTS.items() if u.free_symbols <= set(rule.states)}
+    further = [y for y in rule.states if y not in POINT]
+    return known | {f"x {y}": x * y for y in further} | {f"{y}^2": y**2 for y in further}
+
+
 def one_step(setting: Setting) -> list[Check]:
     """Mean, covariance and local weak error of one step, each at three learning rates."""
     if setting.noise.law == "student-t" and setting.noise.nu - setting.sde.moments < RELIABLE:
@@ -54,9 +75,9 @@ def one_step(setting: Setting) -> list[Check]:
     for part, name in enumerate(("mean", "covariance")):
         gaps = np.array([law[part] for law in laws])
         checks.append(_order_check(f"{name} of one step equals the model's up to O(eta)", gaps, 1, "relative gap"))
-    names = [n for n, u in TESTS.items() if u.free_symbols <= set(setting.rule.states)]
-    errors = np.array([_local_weak_errors(setting, [TESTS[n] for n in names], eta_value) for eta_value in steps])
-    statement = f"local weak error of order {setting.sde.weak_order + 1} for u = {', '.join(names)}"
+    known = tests(setting.rule)
+    errors = np.array([local_weak_errors(setting, list(known.values()), eta_value) for eta_value in steps])
+    statement = f"local weak error of order {setting.sde.weak_order + 1} for u = {', '.join(known)}"
     return [*checks, _order_check(statement, errors, setting.sde.weak_order + 1, "error", steps)]
 
 
@@ -77,7 +98,7 @@ def _values(setting: Setting, eta_value: float, rates_fixed: bool) -> dict[str, 
     changed = {"lr": eta_value}
     for h in setting.rule.hyperparameters:
         if h.rate is not None:
-            rate = 1.5 if h.symbol.name == "beta2" else 3.0
+            rate = RATES.get(h.name, 3.0)
             changed[h.name] = 0.8 if h.large and not rates_fixed else 1 - eta_value * rate
         elif h.symbol == eps:
             changed[h.name] = 0.05
@@ -86,7 +107,7 @@ def _values(setting: Setting, eta_value: float, rates_fixed: bool) -> dict[str, 
 
 def kinks(setting: Setting, values: dict[str, float]) -> tuple[float, ...]:
     """The draws at which one step of the rule at `POINT` has a kink; where it has none, the draw at which g = 0."""
-    numbers = POINT | setting.numbers(**values) | {k: round(POINT[t] / values["lr"]) + 1}
+    numbers = point(setting.rule) | setting.numbers(**values) | {k: round(POINT[t] / values["lr"]) + 1}
     updates = sp.Tuple(*(update.subs(g, POINT[G] + POINT[s] * Z).subs(numbers) for update in setting.rule.update))
     found = {root for switch in switches(updates, Z) for root in zeros(switch, Z)}
     return tuple(sorted(found)) or (-POINT[G] / POINT[s],)
@@ -97,7 +118,7 @@ def after_one_step(setting: Setting, values: dict[str, float], z: Array) -> Arra
     n, nodes = len(setting.rule.states), len(z)
     state = np.empty((n, 1, nodes))
     for i, symbol in enumerate(setting.rule.states):
-        state[i] = POINT[symbol]
+        state[i] = point(setting.rule)[symbol]
     p = setting.parameter_array(**values)
     lanes = np.ones((1, nodes))
     k = round(POINT[t] / values["lr"]) + 1
@@ -118,7 +139,8 @@ def after_one_step(setting: Setting, values: dict[str, float], z: Array) -> Arra
 def _moment_gaps(setting: Setting, eta_value: float) -> tuple[Array, Array]:
     values = _values(setting, eta_value, rates_fixed=setting.sde.weak_order == 2)
     z, w = quadrature(setting.noise, kinks(setting, values), setting.sde.moments)
-    start = np.array([POINT[y] for y in setting.rule.states])
+    at = point(setting.rule)
+    start = np.array([at[y] for y in setting.rule.states])
     change = after_one_step(setting, values, z) - start[:, None]
     mean = change @ w
     centred = change - mean[:, None]
@@ -146,22 +168,23 @@ def _noisy(setting: Setting, values: dict[str, float], sums: Sums) -> NDArray[np
     diagonal = [setting.sde.full_covariance[i, i] / eta for i in range(len(setting.sde.states))]
     if setting.sde.weak_order == 2:
         diagonal = [sp.expand(entry).subs(eta, 0) for entry in diagonal]
-    return values_at(diagonal, POINT | setting.numbers(**values), sums) > 0
+    return values_at(diagonal, point(setting.rule) | setting.numbers(**values), sums) > 0
 
 
 def model_moments(setting: Setting, values: dict[str, float], sums: Sums) -> tuple[Array, Array]:
     """Drift (n,) and covariance (n, n) of the model at `POINT`; expectations without a closed form by ``sums``."""
-    n, numbers = len(setting.sde.states), POINT | setting.numbers(**values)
+    n, numbers = len(setting.sde.states), point(setting.rule) | setting.numbers(**values)
     found = values_at([*setting.sde.full_drift, *setting.sde.full_covariance], numbers, sums)
     return found[:n], found[n:].reshape(n, n)
 
 
-def _local_weak_errors(setting: Setting, tests: list[sp.Expr], eta_value: float) -> list[float]:
+def local_weak_errors(setting: Setting, tests: list[sp.Expr], eta_value: float) -> list[float]:
     """|E u(y') - u - eta L u| for each u, with L the model's generator; rates fixed as eta falls."""
     values = _values(setting, eta_value, rates_fixed=True)
     z, w = quadrature(setting.noise, kinks(setting, values), setting.sde.moments)
     after, states = after_one_step(setting, values, z), setting.rule.states
-    at = {y: POINT[y] for y in states}
+    places = point(setting.rule)
+    at = {y: places[y] for y in states}
     if setting.sde.weak_order == 2:
         return [
             float(abs((sp.lambdify(states, u, "numpy")(*after) - float(u.subs(at))) @ w - expected))
@@ -192,7 +215,10 @@ def expansion_of_order_two(setting: Setting, tests: list[sp.Expr], values: dict[
         matrix.subs(second).subs({G: gradient, s: scale}).subs(numbers)
         for matrix in (sde.full_drift, sde.full_covariance)
     )
-    at = {y: POINT[y] for y in states} | {t: POINT[t]}
+    places = point(setting.rule)
+    at = {y: places[y] for y in states} | {t: POINT[t]}
+    if not (sp.Matrix([*drift, *covariance]).atoms(sp.Function) - _known_to_mpmath(drift, covariance)):
+        return second_order_by_differences(tests, drift, covariance, at, eta_value)
 
     def generator(u: sp.Expr) -> sp.Expr:
         first = sum(b * sp.diff(u, y) for b, y in zip(drift, states, strict=True))
@@ -205,3 +231,71 @@ def expansion_of_order_two(setting: Setting, tests: list[sp.Expr], values: dict[
         twice = generator(once)
         found.append(eta_value * once + eta_value**2 / 2 * twice)
     return [float(e.subs(at).evalf(20)) for e in expectations_at(found, at, sums, 20)]
+
+
+MPMATH = (sp.erf, sp.exp, sp.log, sp.tanh, sp.sin, sp.cos)
+SPACING = 1e-10
+"""Of central differences in `DIGITS` digits: their error is its square, and that of rounding far less."""
+DIGITS = 50
+
+
+def _known_to_mpmath(*matrices: sp.Matrix) -> set[sp.Expr]:
+    """The functions in matrices that mpmath has."""
+    return {e for matrix in matrices for e in matrix.atoms(sp.Function) if isinstance(e, MPMATH)}
+
+
+def second_order_by_differences(
+    tests: list[sp.Expr], drift: sp.Matrix, covariance: sp.Matrix, at: dict[sp.Symbol, float], eta_value: float
+) -> list[float]:
+    """eta L u + (eta^2/2) L L u at a point: L u from exact derivatives of u, the outer L by central differences of L u
+    in `DIGITS` digits. What sympy would need minutes to differentiate, Yogi's covariance for one, takes a second."""
+    places, n = list(at), len(drift)
+    with mpmath.workdps(DIGITS):
+        coefficients = sp.lambdify(places, [*drift, *covariance], "mpmath", cse=True)
+        functions = [_derivatives(u, places[:-1]) for u in tests]
+        centre = [mpmath.mpf(value) for value in at.values()]
+
+        @cache
+        def once(*shift: int) -> tuple[mpmath.mpf, ...]:
+            """L u for every u at the point, shifted by whole multiples of `SPACING`."""
+            point = [y + SPACING * j for y, j in zip(centre, shift, strict=True)]
+            return tuple(_generator(coefficients(*point), function(*point[:-1]), n) for function in functions)
+
+        found = []
+        for i in range(len(tests)):
+            first, second = _differences(lambda *shift, i=i: once(*shift)[i], n)
+            twice = _generator(coefficients(*centre), [*first[:-1], *second], n) + first[-1]
+            found.append(float(eta_value * once(*[0] * (n + 1))[i] + eta_value**2 / 2 * twice))
+        return found
+
+
+def _derivatives(u: sp.Expr, states: list[sp.Symbol]) -> Callable[..., list[Any]]:
+    """(states) -> the gradient of u and its Hessian, row by row."""
+    derivatives = [*(sp.diff(u, y) for y in states), *(sp.diff(u, a, b) for a in states for b in states)]
+    function: Callable[..., list[Any]] = sp.lambdify(states, derivatives, "mpmath")
+    return function
+
+
+def _generator(coefficients: list[Any], derivatives: list[Any], n: int) -> Any:
+    """b . grad u + a : Hess u / 2, where u does not depend on time."""
+    first = sum(b * d for b, d in zip(coefficients[:n], derivatives[:n], strict=True))
+    return first + sum(a * d for a, d in zip(coefficients[n:], derivatives[n:], strict=True)) / 2
+
+
+def _differences(function: Callable[..., Any], n: int) -> tuple[list[Any], list[Any]]:
+    """Central first differences by the n states and time, and second ones by the states, row by row."""
+
+    def at(*moves: tuple[int, int]) -> Any:
+        shift = [0] * (n + 1)
+        for place, by in moves:
+            shift[place] += by
+        return function(*shift)
+
+    h = mpmath.mpf(SPACING)
+    first = [(at((i, 1)) - at((i, -1))) / (2 * h) for i in range(n + 1)]
+    second = [
+        (at((i, 1), (j, 1)) - at((i, 1), (j, -1)) - at((i, -1), (j, 1)) + at((i, -1), (j, -1))) / (4 * h**2)
+        for i in range(n)
+        for j in range(n)
+    ]
+    return first, second

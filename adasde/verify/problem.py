@@ -9,9 +9,32 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
+from adasde.derive.branches import late
 from adasde.derive.law import NotDerivable
 from adasde.derive.model import SDE
-from adasde.derive.notation import G, Hb, Z, beta1, beta2, eps, eta, g, k, m, rho1, rho2, s, sb, t, theta, v, x
+from adasde.derive.notation import (
+    MEANINGS,
+    G,
+    Hb,
+    Z,
+    beta1,
+    beta2,
+    eps,
+    eta,
+    g,
+    k,
+    m,
+    rho1,
+    rho2,
+    rho3,
+    rho_a,
+    s,
+    sb,
+    t,
+    theta,
+    v,
+    x,
+)
 from adasde.derive.rule import UpdateRule
 from adasde.ensemble import Array
 
@@ -54,6 +77,9 @@ class Problem:
         return self.first + step_size * np.arange(round(counts[1]) + 1)
 
 
+MOST_STATES = 3
+"""States up to which a transfer operator is affordable."""
+
 FUNCTIONS: dict[frozenset[sp.Symbol], tuple[sp.Expr, ...]] = {
     frozenset({x}): (x**2, sp.cos(x), sp.exp(-((x - 1) ** 2))),
     frozenset({x, m}): (x**2, x * m, sp.exp(-((x - 1) ** 2)), m),
@@ -67,24 +93,36 @@ def default_problem(rule: UpdateRule) -> Problem:
 
     Noise and rates are of order one; eps = 1, v = 1 at the start and a smaller noise scale where there is a second
     moment keep v so far from zero that the models' laws have no mass there. Bias factors are singular at t = 0, so a
-    rule that counts its steps starts at t = 1/2.
+    rule that counts its steps starts at t = 1/2. Further states start where those of their units do.
     """
     states = frozenset(rule.states)
-    if states not in FUNCTIONS:
-        raise NotDerivable(f"{rule.name}: no test problem for the states {', '.join(map(str, rule.states))}")
-    alone = states == {x}
-    start = {x: 1.2 if m in states else 1.5, m: 0.5, v: 1.0}
+    if len(states) > MOST_STATES:
+        names = ", ".join(map(str, rule.states))
+        raise NotDerivable(f"{rule.name}: weak orders are measured up to {MOST_STATES} states, not for {names}")
+    alone = all(y == x or MEANINGS[y].units == MEANINGS[x].units for y in states)
+    start = {y: 1.0 if y in rule.nonnegative else 0.5 for y in states} | {x: 1.2 if m in states else 1.5}
     fixed = {eps: 1.0, theta: 0.2, beta1: 0.5, beta2: 0.5}
     defaults = {h.symbol: fixed.get(h.symbol, h.default) for h in rule.hyperparameters if h.symbol != eta}
     kept = {h.symbol for h in rule.hyperparameters if h.rate is None}
     return Problem(
         gradient=x + sp.sin(x) / 2 if alone else 1.2 * sp.tanh(x) + 0.3 * sp.sin(x),
-        scale=0.4 + 0.1 * sp.sin(x) if v in states else 0.7 + 0.2 * sp.sin(x),
+        scale=0.4 + 0.1 * sp.sin(x) if rule.nonnegative else 0.7 + 0.2 * sp.sin(x),
         start={y: start[y] for y in rule.states},
-        values={rho1: 2.0, rho2: 1.5, **{symbol: number for symbol, number in defaults.items() if symbol in kept}},
-        functions=FUNCTIONS[states],
+        values={
+            rho1: 2.0,
+            rho2: 1.5,
+            rho3: 0.7,
+            rho_a: 0.9,
+            **{symbol: number for symbol, number in defaults.items() if symbol in kept},
+        },
+        functions=FUNCTIONS.get(states) or test_functions(rule.states),
         first=0.5 if any(u.has(k) for u in rule.update) else 0.0,
     )
+
+
+def test_functions(states: tuple[sp.Symbol, ...]) -> tuple[sp.Expr, ...]:
+    """x^2, a bump in x, and x y for every further state y."""
+    return (x**2, sp.exp(-((x - 1) ** 2)), *(x * y for y in states[1:]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +140,8 @@ class Optimizer:
 def optimizer(rule: UpdateRule, problem: Problem) -> Optimizer:
     """The rule with beta_i = 1 - eta rho_i, k = t/eta + 1 and g = f'(x) + S(x) Z."""
     scaling = {h.symbol: h.scaled for h in rule.hyperparameters if h.rate is not None}
-    updates = [u.subs(g, G + s * Z).subs(scaling).subs(k, t / eta + 1) for u in rule.update]
+    later = [late(update, rule.name) for update in rule.update]
+    updates = [u.subs(g, G + s * Z).subs(scaling).subs(k, t / eta + 1) for u in later]
     roots = [_root(rule, e.args[0]) for e in sp.Tuple(*updates).atoms(sp.sign, sp.Abs)]
     _require_smooth(rule, updates)
     step = _compiled(updates, (*rule.states, Z, t, eta), rule.nonnegative, problem)

@@ -7,9 +7,10 @@ from functools import cache
 
 import sympy as sp
 
+from adasde.derive.emit.printer import branch
 from adasde.derive.functions import Expectation, zeta
 from adasde.derive.model import SDE
-from adasde.derive.notation import G, Hb, eta, g, s, sb
+from adasde.derive.notation import G, Hb, eta, g, k, s, sb
 from adasde.derive.rule import UpdateRule
 from adasde.derive.stability import stabilise
 from adasde.derive.tails import centred, tail_form
@@ -108,14 +109,25 @@ def algorithm_body(rule: UpdateRule) -> LaneBody:
     """One step of the optimizer itself, with g = G + s z1."""
     hoist = _Hoist({*rule.states, G, s, draw(1), g})
     per_lane: list[tuple[sp.Symbol, sp.Expr]] = [(g, G + s * draw(1))]
-    updates = list(rule.update)
+    rule_update = tuple(map(_branches_protected, rule.update))
+    updates = list(rule_update)
     for i, state in reversed(list(enumerate(rule.states))):
         name = sp.Symbol(f"{state}_next", real=True)
-        if sum(update.has(rule.update[i]) for update in rule.update) > 1:
-            per_lane.insert(1, (name, hoist(rule.update[i])))
+        if sum(update.has(rule_update[i]) for update in rule_update) > 1 and not rule_update[i].is_Atom:
+            per_lane.insert(1, (name, hoist(rule_update[i])))
             hoist.lane_symbols.add(name)
-            updates = [update.subs(rule.update[i], name) for update in updates]
+            updates = [update.subs(rule_update[i], name) for update in updates]
     return _finish(hoist, [], per_lane, rule.states, updates, 1)
+
+
+def _branches_protected(update: sp.Expr) -> sp.Expr:
+    """Roots of what depends on k are taken of no negative number: they stand in a branch that early steps leave out."""
+    if not update.has(sp.Piecewise):
+        return update
+    return update.replace(
+        lambda e: e.is_Pow and e.exp == sp.S.Half and e.base.has(k),
+        lambda e: sp.sqrt(sp.Max(e.base, sp.S.Zero, evaluate=False)),
+    )
 
 
 def positivity_floors(sde: SDE) -> dict[sp.Symbol, sp.Expr]:
@@ -127,7 +139,7 @@ def positivity_floors(sde: SDE) -> dict[sp.Symbol, sp.Expr]:
     floors = {}
     for state, drift in zip(sde.states, sde.drift, strict=True):
         if state in sde.nonnegative:
-            floors[state] = eta * sde.expand_names(drift).subs(eta, 0).subs(state, 0)
+            floors[state] = eta * sde.expand_names(drift.subs(eta, 0)).subs(state, 0)
     return floors
 
 
@@ -220,11 +232,19 @@ class _Hoist:
             return expression
         if not self.varies(expression):
             return self._name(expression)
+        if isinstance(expression, sp.Piecewise):
+            return self._chosen(expression)
         if expression.is_Mul or expression.is_Add:
             fixed = [a for a in expression.args if not self.varies(a)]
             moving = [self(a) for a in expression.args if self.varies(a)]
             return expression.func(self._name(expression.func(*fixed)), *moving)
         return expression.func(*(self(argument) for argument in expression.args))
+
+    def _chosen(self, choice: sp.Piecewise) -> sp.Expr:
+        """A branch that a number of the step, 1 or 0, chooses: its condition is the same for all lanes."""
+        (then, condition), (otherwise, _) = choice.args
+        chosen = self._name(sp.Piecewise((sp.S.One, condition), (sp.S.Zero, True)))
+        return branch(chosen, self(then), self(otherwise))
 
     def varies(self, expression: sp.Expr) -> bool:
         """Whether the expression differs from lane to lane."""

@@ -121,6 +121,9 @@ def _facts(rule: UpdateRule, bodies: list[LaneBody]) -> str:
         *(f"    {_hyperparameter(h)}," for h in rule.hyperparameters),
         ")",
     ]
+    if rule.initial:
+        entries = ", ".join(f'"{state}": {value!r}' for state, value in rule.initial)
+        lines.append(f"INITIAL = {{{entries}}}")
     return "\n".join(lines)
 
 

@@ -50,6 +50,12 @@ _FIXED = re.compile(r"c\d+|inverse_s")
 """Names of what a step works out before its loop over lanes, and of 1/s."""
 
 
+class branch(sp.Function):
+    """branch(c, then, otherwise): ``then`` where the number c is not 0."""
+
+    nargs = 3
+
+
 class KernelPrinter(PythonCodePrinter):
     """Python with `math` for scalars and the vectorising functions of `adasde.kernels.special`."""
 
@@ -70,6 +76,10 @@ class KernelPrinter(PythonCodePrinter):
     def _print_tan(self, expr: sp.Expr) -> str:
         argument = self._print(expr.args[0])
         return f"(sin({argument})/cos({argument}))"
+
+    def _print_branch(self, expr: branch) -> str:
+        chosen, then, otherwise = (self._print(argument) for argument in expr.args)
+        return f"({then} if {chosen} != 0 else {otherwise})"
 
     def _print_side(self, expr: side) -> str:
         return f"math.copysign(1.0, {self._print(expr.args[0])})"

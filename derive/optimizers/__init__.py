@@ -1,4 +1,4 @@
-"""The shipped optimizers, one rule a file; the registry is whatever lies in this folder."""
+"""The shipped optimizers; the registry is whatever rules lie in this folder, dialects of one optimizer in one file."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ import pkgutil
 from functools import cache
 
 from adasde.derive.rule import UpdateRule
+
+CHECKED_IN = ("adam", "adamw", "rmsprop", "rmspropw", "sgd", "signsgd")
+"""Rules whose kernels are checked in, for CPU and CUDA. Those of all others are generated when they are first asked
+for, and kept in the user's cache, as for a rule of one's own."""
 
 
 @cache
@@ -17,3 +21,8 @@ def registry() -> dict[str, UpdateRule]:
         contents = vars(importlib.import_module(f"{__name__}.{module}")).values()
         rules |= {rule.name: rule for rule in contents if isinstance(rule, UpdateRule)}
     return dict(sorted(rules.items()))
+
+
+def checked_in() -> dict[str, UpdateRule]:
+    """The rules whose kernels are checked in."""
+    return {name: registry()[name] for name in CHECKED_IN}

@@ -17,6 +17,7 @@ from sympy.parsing.sympy_parser import parse_expr
 
 import adasde.cli.progress
 from adasde.cli import main
+from adasde.derive.optimizers import registry
 from adasde.noise import LAWS, gaussian
 from adasde.optimizers import CHECKED_IN, kernels, models, names
 from adasde.simulation import simulate
@@ -60,10 +61,15 @@ def test_list() -> None:
         form in text for form in ("mixture:W1", "NU")
     )
     assert list(data["losses"]) == ["quadratic", "saddle", "mlp", "net"]
+    assert list(data["optimizers"]) == list(registry()) and len(registry()) >= 35
     for optimizer, facts in data["optimizers"].items():
-        assert facts["models"] == models(optimizer) and facts["states"] == list(kernels(optimizer).STATES)
-        assert facts["hyperparameters"] == {h.name: h.default for h in kernels(optimizer).HYPERPARAMETERS}
+        rule = registry()[optimizer]
+        assert facts["states"] == list(map(str, rule.states)) and facts["dialect"] == rule.dialect
+        assert facts["hyperparameters"] == {h.name: h.default for h in rule.hyperparameters}
         assert all(word in text for word in (optimizer, *facts["models"]))
+        assert {"sde", "order2"} <= {*facts["models"], *facts["refused"]}
+    for optimizer in names():
+        assert data["optimizers"][optimizer]["models"] == models(optimizer)
     assert "mlp:breast_cancer[" in text
 
 
@@ -217,7 +223,7 @@ def test_kernels_check_and_show() -> None:
     shown, kept = (re.sub(r"  sympy \S+$", "", text, count=1, flags=re.MULTILINE) for text in (shown, kept))
     assert shown == kept
     assert "def algorithm_gaussian(T, d, substeps" in stdout("kernels --show signsgd --device cuda")
-    assert run("kernels --show adan").exit_code == 2
+    assert run("kernels --show adamm").exit_code == 2
 
 
 def test_stale_kernels_fail(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

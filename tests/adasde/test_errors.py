@@ -18,6 +18,7 @@ from click.testing import CliRunner
 
 from adasde.cli import main
 from adasde.cli.options import HYPERPARAMETERS
+from adasde.derive.optimizers import registry
 from adasde.errors import InvalidParameter, MissingData, NoModel, UnknownName
 from adasde.losses import parse_loss
 from adasde.losses.quadratic import Quadratic
@@ -30,7 +31,7 @@ SGD: Api = {"optimizer": "sgd", "loss": "quadratic:1,2", "noise": "gaussian:0.1"
 COUNTS = "{1, 2, 3, ...}"
 NONNEGATIVE, POSITIVE, DECAYS = "[0, inf)", "(0, inf)", "[0, 1)"
 LISTS, NUMBERS = "comma lists of numbers", "the numbers"
-OPTIMIZERS = "{adam, adamw, rmsprop, rmspropw, sgd, signsgd}"
+OPTIMIZERS = f"{{{', '.join(registry())}}}"
 FINITE, WHOLE = "choose a finite number inside", "whole number"
 MEANT, CHOOSE = "did you mean ", "choose one of these"
 BAD, UNKNOWN = InvalidParameter, UnknownName
@@ -48,7 +49,7 @@ TABLE: list[tuple[str, type[InvalidParameter], str, str, str]] = [
     ("adamw --weight-decay -1", BAD, "adamw: weight_decay", NONNEGATIVE, FINITE),
     ("sgd --beta1 0.9", UNKNOWN, "sgd: hyperparameter", "{lr}", "it belongs to adam, adamw"),
     ("adam --weight-decay 0.1", UNKNOWN, "adam: hyperparameter", "{beta1, ", "belongs to adamw, rmspropw"),
-    ("adan", UNKNOWN, "optimizer", OPTIMIZERS, MEANT + "'adam'?"),
+    ("adamm", UNKNOWN, "optimizer", OPTIMIZERS, MEANT + "'adam'?"),
     ("xyz", UNKNOWN, "optimizer", OPTIMIZERS, CHOOSE),
     ("sgd --model algoritm", UNKNOWN, "sgd: model", "{algorithm, compag", MEANT + "'algorithm'?"),
     ("sgd --loss quadradic:1,2", UNKNOWN, "loss", "{mlp, net, quadratic, saddle}", MEANT + "'quadratic'?"),
@@ -140,7 +141,7 @@ COMMAND_LINES = [
     ("simulate sgd --plot missing/b.png", 2, "plot: folder = missing is outside the existing folders: make"),
     ("simulat sgd", 2, "command = 'simulat' is outside {audit, derive"),
     ("simulat sgd", 2, "did you mean 'simulate'?"),
-    ("derive adan", 2, f"optimizer = 'adan' is outside {OPTIMIZERS}: did you mean 'adam'?"),
+    ("derive adamm", 2, f"optimizer = 'adamm' is outside {OPTIMIZERS}: did you mean 'adam'?"),
     ("derive sgd --noise gausian", 2, "two-point}: did you mean 'gaussian'?"),
     ("derive sgd --noise student-t:2", 2, "nu = 2 has no moment of order 2: nu > 2 is needed"),
     ("derive sgd --noise student-t:-1", 2, "student-t: nu = -1 is outside (0, inf)"),

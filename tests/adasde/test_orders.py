@@ -188,7 +188,7 @@ def test_refusals():
     with pytest.raises(NotDerivable, match="affine"):
         optimizer(cubed, default_problem(cubed))
     with pytest.raises(UnknownName, match="signsgd"):
-        order_cases.reproduce("nadam")
+        order_cases.reproduce("nadamw")
     with pytest.raises(ValueError, match="halve"):
         weak_orders(lion, [], etas=(1 / 8, 1 / 12))
     with pytest.raises(ValueError, match="divide"):

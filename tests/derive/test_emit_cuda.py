@@ -15,7 +15,7 @@ from adasde.derive.functions import Expectation, student_t_sign, zeta
 from adasde.derive.laws import LAWS
 from adasde.derive.noise import Gaussian
 from adasde.derive.notation import G, m, s, v
-from adasde.derive.optimizers import registry
+from adasde.derive.optimizers import checked_in, registry
 from adasde.generation import cuda_folder, cuda_texts
 from adasde.optimizers import kernels
 
@@ -30,7 +30,7 @@ def test_checked_in_kernels_are_fresh(texts):
     assert freshness.check(cuda_folder(), texts) == []
 
 
-@pytest.mark.parametrize("name", registry())
+@pytest.mark.parametrize("name", checked_in())
 def test_every_model_has_a_kernel(name, texts):
     """Valid Python with its digest, and the models and laws of the CPU's module."""
     text = texts[f"{name}.py"]
@@ -60,7 +60,7 @@ def bare_numbers(text):
     return found
 
 
-@pytest.mark.parametrize("name", registry())
+@pytest.mark.parametrize("name", checked_in())
 def test_every_number_is_typed(name, texts):
     """A literal next to a float32 would make a float64 of it: all are cast to T. A bare one would be noticed."""
     text = texts[f"{name}.py"]

@@ -11,7 +11,7 @@ from adasde.derive.laws import LAWS, law_named
 from adasde.derive.noise import Gaussian
 from adasde.derive.notation import G, Hb, s, sb, t
 from adasde.derive.obstruction import obstructions
-from adasde.derive.optimizers import registry
+from adasde.derive.optimizers import checked_in, registry
 from adasde.derive.scalings import S, ballistic, batch_equivalent, slope
 
 x_ = registry()["sgd"].states[0]
@@ -28,7 +28,7 @@ def at_random(expression):
     return float(expression.subs(names))
 
 
-@pytest.mark.parametrize("name", list(registry()))
+@pytest.mark.parametrize("name", checked_in())
 def test_two_routes_to_order_two(name):
     """The model that is derived coordinate by coordinate has, in one dimension, the generator D1 + eta (D2 - D1 D1/2)
     of the algebra of operators: drift and covariance, up to O(eta^2), with a noise scale that depends on x."""

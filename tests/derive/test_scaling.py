@@ -12,14 +12,14 @@ from adasde.derive.language import decay, eta, g, hyperparameter, m, stabiliser,
 from adasde.derive.law import NotDerivable
 from adasde.derive.noise import Laplace, ShiftedExponential, StudentT
 from adasde.derive.notation import k
-from adasde.derive.optimizers import registry
+from adasde.derive.optimizers import checked_in, registry
 from adasde.derive.scaling import REGIMES, NoScalingRule, scaling_rule
 from adasde.rules import rule_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 HALF = Rational(1, 2)
 NOISE, SIGNAL = REGIMES
-RULES = dict(registry()) | {n: rule_of(f"{EXAMPLES / n}.py:{n}") for n in ("lion", "signum", "heavy_ball")}
+RULES = checked_in() | {n: rule_of(f"{EXAMPLES / n}.py:{n}") for n in ("lion", "signum", "heavy_ball")}
 
 EXPECTED = {
     "sgd": {"lr": 1},
@@ -188,8 +188,20 @@ def test_what_is_kept_and_what_is_lost():
 
 
 def test_refusals():
-    """An unknown regime, and a step number that enters otherwise than through beta^k."""
+    """An unknown regime, a step number in no whole power, a memory of one step, and steps that come back."""
     with pytest.raises(NotDerivable, match="regime = loud is outside"):
         scaling_rule(registry()["sgd"], "loud")
-    with pytest.raises(NotDerivable, match="step number"):
-        scaling_rule(invented(lambda: {x: x - eta * g / k}))
+    with pytest.raises(NotDerivable, match="not smooth"):
+        scaling_rule(invented(lambda: {x: x - eta * g * k ** Rational(1, 4)}))
+    with pytest.raises(NotDerivable, match="new in every step"):
+        scaling_rule(registry()["adan"])
+    with pytest.raises(NotDerivable, match="every 6 steps"):
+        scaling_rule(registry()["admeta_s"])
+
+
+def test_step_numbers_count_in_samples():
+    """With lr/k the schedule itself scales the learning rate at the same sample, and a decay that is added to the
+    gradient is part of the loss."""
+    assert scaling_rule(invented(lambda: {x: x - eta * g / k})).powers == {"lr": 0}
+    found = scaling_rule(registry()["adam_coupled"])
+    assert found.powers == EXPECTED["adam"] | {"weight_decay": 0} and found.undetermined == ("weight_decay",)

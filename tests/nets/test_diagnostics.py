@@ -129,7 +129,7 @@ def test_the_command(tmp_path: Path) -> None:
         (["--plot", "noise.txt"], ".png"),
         (["--grad-stats", "nowhere/stats.json"], "make it first"),
         (["--steps", "3", "--lr", "1e300", "--optimizer", "sgd"], "choose a smaller one"),
-        (["--optimizer", "adan"], "adan"),
+        (["--optimizer", "adamm"], "adamm"),
     ],
 )
 def test_usage_errors(options: list[str], words: str) -> None:
