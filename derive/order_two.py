@@ -12,7 +12,7 @@ import sympy as sp
 from adasde.derive.expectation import expectation, unsmoothed_kinks
 from adasde.derive.law import Law, NotDerivable
 from adasde.derive.names import Named, derivative
-from adasde.derive.notation import G, Hb, eta, s, sb, t
+from adasde.derive.notation import G, H, Hb, eta, s, sb, t
 from adasde.derive.rule import UpdateRule
 from adasde.derive.scaling_limit import Increment
 
@@ -40,7 +40,18 @@ def transport(drift: sp.Matrix, rule: UpdateRule, named: Named) -> list[sp.Expr]
 
 
 def require_smooth(rule: UpdateRule, law: Law, one_step: Increment) -> None:
-    """Refuses a kink that the noise does not smooth as eta -> 0, or that it smooths by a law without a density."""
+    """Refuses a kink that the noise does not smooth as eta -> 0, or that it smooths by a law without a density; and what
+    takes derivatives of the loss that kernels are not given."""
+    if any(h.has(H) for h in (*one_step.leading, *one_step.correction)):
+        raise NotDerivable(
+            f"{rule.name}: no model of weak order two: a gradient elsewhere is expanded to first order in the distance, "
+            "and its next term takes third derivatives of f"
+        )
+    if any(e.base == eta and e.exp == -sp.S.Half for h in one_step.leading for e in h.atoms(sp.Pow)):
+        raise NotDerivable(
+            f"{rule.name}: no model of weak order two: noise of size sqrt(eta) makes the covariance of order one, and "
+            "its correction takes third derivatives of f"
+        )
     for state, h in zip(rule.states, one_step.leading, strict=True):
         limit = h.subs(eta, 0)
         kinks = unsmoothed_kinks(limit)
@@ -58,7 +69,22 @@ def require_smooth(rule: UpdateRule, law: Law, one_step: Increment) -> None:
 
 def _tidy(correction: sp.Expr) -> sp.Expr:
     """Common factors out, and terms with the same exponential (a density) together: whichever is shorter."""
-    expanded = sp.expand(correction)
+    expanded = one_exponential(sp.expand(correction))
     exponentials = sorted(expanded.atoms(sp.exp), key=str)
     collected = sp.collect(expanded, exponentials, sp.factor) if exponentials else expanded
     return min(sp.factor_terms(expanded), collected, key=sp.count_ops)
+
+
+def one_exponential(expression: sp.Expr) -> sp.Expr:
+    """Products of exponentials as one, lest e^(G b/s^2) overflow where its product with e^-(G^2 + b^2)/(2 s^2) is
+    small."""
+
+    def several(e: sp.Basic) -> bool:
+        return bool(e.is_Mul and sum(isinstance(factor, sp.exp) for factor in e.args) > 1)
+
+    def joined(e: sp.Expr) -> sp.Expr:
+        exponents = [factor.exp for factor in e.args if isinstance(factor, sp.exp)]
+        rest = [factor for factor in e.args if not isinstance(factor, sp.exp)]
+        return sp.Mul(*rest, sp.exp(sp.factor(sp.Add(*exponents))))
+
+    return expression.replace(several, joined)

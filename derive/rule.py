@@ -21,6 +21,7 @@ import sympy as sp
 
 from adasde.derive import notation
 from adasde.derive.notation import eta, rho1, rho2
+from adasde.derive.operations import Own, is_composite
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,14 @@ def hyperparameter(
     return Hyperparameter(name, symbol, meaning or name, domain, default, torch or name)
 
 
+def count(name: str, default: int, odd: bool = False, meaning: str = "") -> Hyperparameter:
+    """A whole number of at least one: workers, kept coordinates, rows of a matrix."""
+    domain = "{1, 3, 5, ...}" if odd else "{1, 2, 3, ...}"
+    return Hyperparameter(
+        name, sp.Symbol(name, positive=True, integer=True), meaning or name, domain, default, name
+    )
+
+
 @dataclass(frozen=True)
 class UpdateRule:
     """A stochastic optimizer as its update rule.
@@ -129,14 +138,20 @@ class UpdateRule:
     def __post_init__(self) -> None:
         if not self.states or self.states[0] != notation.x:
             raise ValueError(f"{self.name}: states must start with the position x, not {self.states}")
-        allowed = {*self.states, notation.g, notation.k, *(h.symbol for h in self.hyperparameters)}
+        allowed = {*self.states, notation.g, notation.s, notation.k, *(h.symbol for h in self.hyperparameters)}
         for state, expression in zip(self.states, self.update, strict=True):
-            unknown = expression.free_symbols - allowed
+            unknown = expression.free_symbols - allowed - expression.atoms(Own)
             if unknown:
                 names = ", ".join(sorted(map(str, unknown)))
                 raise ValueError(
                     f"{self.name}: the update of {state} uses {names}, which is no state or hyperparameter"
                 )
+
+
+    @property
+    def composite(self) -> bool:
+        """Whether a step needs more than the coordinate's own gradient: see `operations`."""
+        return is_composite(*self.update)
 
 
 def update_rule(

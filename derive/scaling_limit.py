@@ -14,7 +14,8 @@ import sympy as sp
 
 from adasde.derive.law import NotDerivable
 from adasde.derive.names import Named, Names
-from adasde.derive.notation import G, Z, eta, g, k, s, t
+from adasde.derive.notation import eta, k, t
+from adasde.derive.operations import with_noise
 from adasde.derive.rule import Hyperparameter, UpdateRule
 
 Schedules = tuple[tuple[sp.Expr, sp.Expr], ...]
@@ -106,11 +107,13 @@ def _scaled(change: sp.Expr, schedules: Schedules, rule: UpdateRule, kept: dict[
     for h in rule.hyperparameters:
         if h.rate is not None:
             change = change.subs(h.symbol, 1 - kept[h.rate] if h.rate in kept else h.scaled)
-    return change.subs(g, G + s * Z)
+    return with_noise(rule.name, change)
 
 
 def _two_terms(change: sp.Expr, state: str, rule: UpdateRule) -> tuple[sp.Expr, sp.Expr]:
     """h0 and h1 of the increment eta h0 + eta^2 h1. What has no factor eta of its own has a product eta rho."""
+    if any(e.base == eta and not e.exp.is_Integer for e in change.atoms(sp.Pow)):
+        return _with_roots(change, state, rule)
     terms = []
     for n in range(3):
         term = (sp.diff(change, eta, n) if n else change).subs(eta, 0) / sp.factorial(n)
@@ -120,3 +123,19 @@ def _two_terms(change: sp.Expr, state: str, rule: UpdateRule) -> tuple[sp.Expr, 
     if all(sp.expand(term) == 0 for term in terms):
         raise NotDerivable(f"{rule.name}: the increment of {state} vanishes to second order in eta")
     return terms[0] / eta + terms[1], terms[2]
+
+
+def _with_roots(change: sp.Expr, state: str, rule: UpdateRule) -> tuple[sp.Expr, sp.Expr]:
+    """The same for an increment sqrt(eta) w + eta h0 + O(eta^(3/2)) with noise w of the rule's own: h0 + w/sqrt(eta),
+    whose covariance eta Cov is of order one; and what is left to order eta^2."""
+    root = sp.Dummy("root", positive=True)
+    series = sp.expand(change.subs(eta, root**2))
+    terms = []
+    for n in range(5):
+        term = (sp.diff(series, root, n) if n else series).subs(root, 0) / sp.factorial(n)
+        if term.has(sp.zoo, sp.nan, sp.oo):
+            raise NotDerivable(f"{rule.name}: the increment of {state} is not smooth in sqrt(eta) at 0")
+        terms.append(sp.expand(term))
+    if terms[0] != 0 or terms[3] != 0:
+        raise NotDerivable(f"{rule.name}: the increment of {state} has terms of order 0 or 3/2 in eta")
+    return terms[1] / sp.sqrt(eta) + terms[2], terms[4]
