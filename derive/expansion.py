@@ -23,7 +23,7 @@ from adasde.derive.model import SDE, Derivation
 from adasde.derive.names import Named
 from adasde.derive.noise import Gaussian, StudentT
 from adasde.derive.notation import G, H, Hb, eta, s, sb
-from adasde.derive.order_two import one_exponential, order_two_drift
+from adasde.derive.order_two import order_two_drift
 from adasde.derive.rule import UpdateRule
 from adasde.derive.scaling_limit import increment
 from adasde.derive.steps import assumptions, derivation_steps, dropped, moments_needed
@@ -102,7 +102,7 @@ def _with_number(general: Derivation, law: StudentT) -> Derivation:
 
 def collect_mean(h: sp.Expr, law: Law) -> sp.Expr:
     """E h with the common factors pulled out and products eta rho collected."""
-    mean = one_exponential(sp.expand(expectation(h, law)))
+    mean = sp.expand(expectation(h, law))
     return sp.factor_terms(sp.collect(mean, [eta * notation.rho1, notation.rho1, notation.rho2]))
 
 

@@ -69,22 +69,7 @@ def require_smooth(rule: UpdateRule, law: Law, one_step: Increment) -> None:
 
 def _tidy(correction: sp.Expr) -> sp.Expr:
     """Common factors out, and terms with the same exponential (a density) together: whichever is shorter."""
-    expanded = one_exponential(sp.expand(correction))
+    expanded = sp.expand(correction)
     exponentials = sorted(expanded.atoms(sp.exp), key=str)
     collected = sp.collect(expanded, exponentials, sp.factor) if exponentials else expanded
     return min(sp.factor_terms(expanded), collected, key=sp.count_ops)
-
-
-def one_exponential(expression: sp.Expr) -> sp.Expr:
-    """Products of exponentials as one, lest e^(G b/s^2) overflow where its product with e^-(G^2 + b^2)/(2 s^2) is
-    small."""
-
-    def several(e: sp.Basic) -> bool:
-        return bool(e.is_Mul and sum(isinstance(factor, sp.exp) for factor in e.args) > 1)
-
-    def joined(e: sp.Expr) -> sp.Expr:
-        exponents = [factor.exp for factor in e.args if isinstance(factor, sp.exp)]
-        rest = [factor for factor in e.args if not isinstance(factor, sp.exp)]
-        return sp.Mul(*rest, sp.exp(sp.factor(sp.Add(*exponents))))
-
-    return expression.replace(several, joined)
