@@ -145,7 +145,8 @@ class Uniform(Law):
 
     def sign_moment(self, n: int, c: sp.Expr) -> sp.Expr:
         """(1 - (-1)^n - 2 (-y)^(n+1))/(2 (n + 1)) with y = c clipped to [-1, 1]; y itself for n = 0."""
-        y = sp.Max(-1, sp.Min(c, 1))
+        inside = all(notation.sign_of(gap) > 0 for gap in (1 - c, 1 + c))
+        y = c if inside else sp.Max(-1, sp.Min(c, 1))
         return (1 - (-1) ** n - 2 * (-y) ** (n + 1)) / sp.Integer(2 * (n + 1))
 
 
