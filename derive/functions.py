@@ -159,6 +159,20 @@ class vote(sp.Function):
         return text if exp is None else f"{{{text}}}^{{{exp}}}"
 
 
+class vote_error(sp.Function):
+    """P[Bin(n, q) > n/2], n odd: how probable the less likely outcome of a vote is, accurate relative to its size."""
+
+    nargs = 2
+    is_real = True
+
+    def _eval_evalf(self, prec: int) -> sp.Expr | None:
+        q, n = self.args
+        if not n.is_Number:
+            return None
+        terms = (sp.binomial(int(n), j) * q**j * (1 - q) ** (int(n) - j) for j in range((int(n) + 1) // 2, int(n) + 1))
+        return sp.Add(*terms).evalf(int(prec * 0.30103) + 1)
+
+
 class vote_slope(sp.Function):
     """d vote(mu, n)/d mu = n C(n - 1, (n - 1)/2) ((1 - mu^2)/4)^((n - 1)/2)."""
 

@@ -156,13 +156,8 @@ def _outside(expression: sp.Expr, variable: sp.Basic) -> bool:
 def with_noise(name: str, update: sp.Expr) -> sp.Expr:
     """An update with its gradients written in G, s Z and H: g = G + s Z, and g(x + delta) = G + s Z_b + H delta.
 
-    Raises `NotDerivable` where H would act on less than a whole vector, or coordinates are coupled.
+    Raises `NotDerivable` where H would act on less than a whole vector.
     """
-    for kind, what in COUPLING.items():
-        random = [e for e in update.atoms(kind) if kind is not total or _is_random(e)]
-        if random:
-            reason = "the drift of one coordinate then depends on the law of all of them"
-            raise NotDerivable(f"{name}: no SDE coordinate by coordinate: {what}, {random[0]}: {reason}")
     for node in sorted(update.atoms(sampled), key=lambda e: (sp.count_ops(e), str(e))):
         at, number = node.args
         delta = sp.expand(at - x)
@@ -175,6 +170,28 @@ def with_noise(name: str, update: sp.Expr) -> sp.Expr:
         if update.has(sampled):
             return with_noise(name, update)
     return update.subs(g, G + s * Z)
+
+
+def require_uncoupled(name: str, states: tuple[sp.Symbol, ...], update: tuple[sp.Expr, ...]) -> None:
+    """Refuses by name what couples coordinates; says so where the position less another state is free of it."""
+    for kind, what in COUPLING.items():
+        random = [e for u in update for e in u.atoms(kind) if kind is not total or _is_random(e)]
+        if random:
+            first = min(random, key=lambda e: (sp.count_ops(e), str(e)))
+            reason = "the drift of one coordinate then depends on the law of all of them"
+            free = "".join(f"; {text}" for text in conserved(states, update))
+            raise NotDerivable(f"{name}: no SDE coordinate by coordinate: {what}, {first}: {reason}{free}")
+
+
+def conserved(states: tuple[sp.Symbol, ...], update: tuple[sp.Expr, ...]) -> list[str]:
+    """Combinations of the position and another state whose increment is plain: what error feedback leaves exact."""
+    found = []
+    for state, following in zip(states[1:], update[1:], strict=True):
+        for factor in (sp.S.One, sp.Symbol("eta", positive=True)):
+            change = sp.expand(update[0] - factor * following - x + factor * state)
+            if not change.atoms(*COUPLING):
+                found.append(f"{x - factor * state} moves by {change} exactly")
+    return found
 
 
 def _is_random(node: sp.Expr) -> bool:

@@ -15,7 +15,7 @@ import sympy as sp
 from adasde.derive.law import NotDerivable
 from adasde.derive.names import Named, Names
 from adasde.derive.notation import eta, k, t
-from adasde.derive.operations import with_noise
+from adasde.derive.operations import require_uncoupled, with_noise
 from adasde.derive.rule import Hyperparameter, UpdateRule
 
 Schedules = tuple[tuple[sp.Expr, sp.Expr], ...]
@@ -39,6 +39,7 @@ class Increment:
 
 def increment(rule: UpdateRule, order: int = 1) -> Increment:
     """The leading term h0 of one step divided by eta, and the next one, with the gradient written as G + s Z."""
+    require_uncoupled(rule.name, rule.states, rule.update)
     after = sp.Dummy("t after the step", positive=True)
     rates, schedules = _schedules(rule, order, after)
     kept = {h.rate: sp.Dummy(f"eta {h.rate}", positive=True) for h in rule.hyperparameters if h.large and h.rate}

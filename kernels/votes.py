@@ -27,3 +27,19 @@ def vote_slope(mu: float, n: float) -> float:
     for j in range(1, (int(n) + 1) // 2):
         term *= q * (4.0 - 2.0 / j)
     return n * term
+
+
+@compiled(float64(float64, float64))
+def vote_error(q: float, n: float) -> float:
+    """P[Bin(n, q) > n/2] for q <= 1/2: the sum of C(n, j) q^j (1 - q)^(n - j) over j > n/2, largest terms first."""
+    whole, half = int(n), (int(n) + 1) // 2
+    term = 1.0
+    for j in range(1, half + 1):
+        term *= q * (whole - half + j) / j
+    for _ in range(whole - half):
+        term *= 1.0 - q
+    total = term
+    for j in range(half + 1, whole + 1):
+        term *= q / (1.0 - q) * (whole - j + 1) / j
+        total += term
+    return total

@@ -18,7 +18,7 @@ from adasde.verify.check import Check, check
 from adasde.verify.evaluation import values_at
 from adasde.verify.gauss import kernel_quadrature
 from adasde.verify.setting import Setting
-from adasde.verify.staged import generated_steps, staged_rule
+from adasde.verify.staged import generated_steps, own_draws, staged_rule
 
 LANES = 24
 QUADRATIC = "quadratic:1,0.5,2"
@@ -33,14 +33,16 @@ def generated_kernels(setting: Setting) -> list[Check]:
     """Compiled step, plain Python body and printed equations agree; zero noise is the ODE; the driver adds nothing."""
     if is_staged(setting.step):
         return generated_steps(setting)
-    plain = [] if staged_rule(setting) else [_driver_is_the_recursion(setting)]
-    return [
+    found = [
         *generated_steps(setting),
         *_steps_equal_equations(setting),
         *kernel_quadrature(setting, _points(setting)),
-        _zero_noise_is_the_ode(setting),
-        *plain,
     ]
+    if not own_draws(setting):
+        found.append(_zero_noise_is_the_ode(setting))
+    if not staged_rule(setting):
+        found.append(_driver_is_the_recursion(setting))
+    return found
 
 
 def _points(setting: Setting) -> list[dict[sp.Symbol, sp.Expr]]:

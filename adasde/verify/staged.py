@@ -70,6 +70,11 @@ def staged_rule(setting: Setting) -> bool:
     return is_staged(setting.algorithm)
 
 
+def own_draws(setting: Setting) -> bool:
+    """Whether the rule draws numbers of its own, so that it stays random without gradient noise."""
+    return any(update.atoms(Own) for update in setting.rule.update)
+
+
 def by_quadrature(setting: Setting) -> bool:
     """Whether one step has one noise at most besides Z, workers apart."""
     others = further_noise(setting)
