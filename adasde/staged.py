@@ -112,7 +112,8 @@ class _Block:
         self.factor = 1 / math.sqrt(run.noise.batch) if run.noise.scale is None else 0.0
         self.gradient, self.no_curvature = np.empty(scale.shape), np.empty((0, *scale.shape))
         self.spread = run.loss.noise_scale if self.factor > 0 else driver.constant_scale
-        functions = (run.loss.gradient, self.spread, run.loss.hessian_vector or driver.no_hessian)
+        product = run.loss.hessian_vector or driver.no_hessian
+        functions = (run.loss.gradient, self.spread, product, run.loss.adjoint or product)
         self.functions = tuple(map(_given, functions))
         self.draws: Draws | None = None
 

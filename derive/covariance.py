@@ -9,7 +9,7 @@ import sympy as sp
 from adasde.derive.expectation import NOISES, expectation, mean, noise_terms
 from adasde.derive.growth import growth
 from adasde.derive.law import Law
-from adasde.derive.notation import H, Z, eta
+from adasde.derive.notation import H, Ht, Z, eta
 from adasde.derive.operations import Batch, variables, workers
 
 FACTORED_TERMS, FACTORED_OPERATIONS = 24, 150
@@ -54,7 +54,7 @@ def step_noise(increments: tuple[sp.Expr, ...], law: Law) -> StepNoise:
     functions = noise_functions(increments)
     gram = gram_matrix(functions, law)
     coefficients = coefficient_matrix(increments, functions)
-    if coefficients.has(H):
+    if coefficients.has(H, Ht):
         # An operator on all coordinates has no root: motions of the noise functions themselves, on which it acts.
         return StepNoise(functions, gram, sp.sqrt(eta) * (coefficients * cholesky(gram)).applyfunc(sp.expand))
     if any(e.base == eta and not e.exp.is_Integer for entry in coefficients for e in entry.atoms(sp.Pow)):

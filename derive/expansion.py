@@ -22,7 +22,7 @@ from adasde.derive.law import Law, MomentDoesNotExist, NotDerivable
 from adasde.derive.model import SDE, Derivation
 from adasde.derive.names import Named
 from adasde.derive.noise import Gaussian, StudentT
-from adasde.derive.notation import G, H, Hb, eta, s, sb
+from adasde.derive.notation import G, H, Hb, Ht, eta, s, sb
 from adasde.derive.order_two import order_two_drift
 from adasde.derive.rule import UpdateRule
 from adasde.derive.scaling_limit import increment
@@ -48,7 +48,7 @@ def derive(rule: UpdateRule, law: Law | None = None, order: int = 1) -> Derivati
     noise = step_noise(one_step.leading, law)
     if not noise.functions:
         raise NotDerivable(f"{rule.name}: no noise enters the rule; there is no SDE, only an ODE")
-    curved = any(h.has(H) for h in one_step.leading)
+    curved = any(h.has(H, Ht) for h in one_step.leading)
     mean = sp.Matrix([collect_mean(h, law) for h in one_step.leading])
     drift, along = (mean, None) if order == 1 else order_two_drift(rule, law, one_step, mean)
     named, (drift, diffusion, position) = _name_mean_sign(
@@ -63,7 +63,7 @@ def derive(rule: UpdateRule, law: Law | None = None, order: int = 1) -> Derivati
         drift=sp.ImmutableDenseMatrix(drift),
         diffusion=sp.ImmutableDenseMatrix(diffusion),
         named=named,
-        inputs=(G, s, *([H] if curved else [])) if order == 1 else (G, s, Hb, sb),
+        inputs=(G, s, *(y for y in (H, Ht) if any(h.has(y) for h in one_step.leading))) if order == 1 else (G, s, Hb, sb),
         weak_order=order,
         assumptions=assumptions(rule, law, one_step, noise, order),
         dropped=dropped(rule, law, one_step, order),

@@ -11,13 +11,14 @@ for rules that know it.
 from sympy import Abs, Max, Min, exp, sign, sqrt, tanh
 
 from adasde.derive.notation import eta, g, k, m, s, v, x
-from adasde.derive.operations import gradient, largest, norm, orthogonal, own_noise, total, workers
+from adasde.derive.operations import adjoint, gradient, largest, norm, orthogonal, own_noise, total, workers
 from adasde.derive.rule import count, decay, hyperparameter, stabiliser, update_rule, weight_decay
 
 __all__ = [
     "Abs",
     "Max",
     "Min",
+    "adjoint",
     "count",
     "decay",
     "eta",

@@ -7,6 +7,7 @@
     total(u), norm(u)        sum over coordinates, sqrt(total(u^2)): clipping by norm, trust ratios, normalised steps
     workers(u, n)            mean of u over n independent workers, each with minibatches and draws of its own
     largest(u, k)            1 in the k coordinates where u is largest, else 0: rand-k and top-k compression
+    adjoint(u)               the transposed Jacobian of the field times u, for two-player games; H u for a loss
     orthogonal(u, rows)      the orthogonal factor of u as a matrix, by Newton-Schulz iterations: Muon
 
 Each is a node of the update's expression tree, so that one rule gives all of these:
@@ -30,7 +31,7 @@ import sympy as sp
 from adasde.derive import notation
 from adasde.derive.law import Law, NotDerivable
 from adasde.derive.noise import Gaussian, ShiftedExponential, Uniform
-from adasde.derive.notation import G, H, Z, g, s, x
+from adasde.derive.notation import G, H, Ht, Z, g, s, x
 
 OWN_LAWS: dict[str, Law] = {"normal": Gaussian(), "uniform": Uniform(), "exponential": ShiftedExponential()}
 """Laws of own draws; an exponential draw is written 1 + Z with Z a shifted exponential."""
@@ -101,6 +102,12 @@ class orthogonal(Operation):
     nargs = 2
 
 
+class adjoint(Operation):
+    """``adjoint(u)``: the transposed Jacobian of the gradient field, at the position, times u."""
+
+    nargs = 1
+
+
 COUPLING = {
     total: "a sum over coordinates (a norm) of what is random",
     largest: "the largest entries of a vector",
@@ -158,6 +165,9 @@ def with_noise(name: str, update: sp.Expr) -> sp.Expr:
 
     Raises `NotDerivable` where H would act on less than a whole vector.
     """
+    for node in sorted(update.atoms(adjoint), key=str):
+        _require_linear(name, update, node)
+        update = update.xreplace({node: Ht * node.args[0]})
     for node in sorted(update.atoms(sampled), key=lambda e: (sp.count_ops(e), str(e))):
         at, number = node.args
         delta = sp.expand(at - x)

@@ -14,7 +14,7 @@ import sympy as sp
 
 from adasde.derive import operations
 from adasde.derive.model import SDE
-from adasde.derive.notation import G, H, Z, g, s
+from adasde.derive.notation import G, H, Ht, Z, g, s
 from adasde.derive.operations import Batch, Own
 from adasde.ensemble import Array
 
@@ -31,6 +31,7 @@ class Oracle:
     gradient: Callable[[Array], Array]
     scale: Callable[[Array], Array]
     draws: Mapping[str, Array]
+    adjoint: Callable[[Array], Array]
 
 
 def step(update: tuple[sp.Expr, ...], states: tuple[sp.Symbol, ...], oracle: Oracle) -> list[Array]:
@@ -91,6 +92,9 @@ class _Walk:
         noise = self.places[Z if batch == 0 else Batch(f"Z{batch}", real=True)]
         return self.oracle.gradient(point) + self.oracle.scale(point) * noise
 
+    def _adjoint(self, u: sp.Expr) -> Array:
+        return self.oracle.adjoint(np.broadcast_to(self(u), self.shape))
+
     def _total(self, u: sp.Expr) -> Array:
         return np.broadcast_to(self(u), self.shape).sum(axis=0)
 
@@ -132,9 +136,9 @@ def model_step(sde: SDE, oracle: Oracle, hessian: Array, dt: float) -> list[Arra
         change = np.zeros(np.shape(oracle.values[state]))
         for j, entry in enumerate([sde.full_drift[i], *sde.full_diffusion.row(i)]):
             motion = dt if j == 0 else np.sqrt(dt) * oracle.draws["noise"][j - 1]
-            coefficients = sp.Poly(sp.expand(entry), H).all_coeffs()[::-1] if entry.has(H) else [entry]
-            for power, coefficient in enumerate(coefficients):
+            for (turned, power), coefficient in sp.Poly(sp.expand(entry), Ht, H).terms():
                 walk = _Walk((sp.S.Zero,), sde.states, replace(oracle, values=places))
-                change = change + np.linalg.matrix_power(hessian, power) @ (walk(coefficient) * motion * np.ones(walk.shape))
+                vector = np.linalg.matrix_power(hessian, power) @ (walk(coefficient) * motion * np.ones(walk.shape))
+                change = change + np.linalg.matrix_power(hessian.T, turned) @ vector
         found.append(np.asarray(oracle.values[state]) + change)
     return found

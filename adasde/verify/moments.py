@@ -10,7 +10,7 @@ import sympy as sp
 from numpy.typing import NDArray
 
 from adasde.derive.functions import Expectation, empirical_sign
-from adasde.derive.notation import G, H, Hb, Z, eps, eta, k, m, s, sb, t, v, x
+from adasde.derive.notation import G, H, Hb, Ht, Z, eps, eta, k, m, s, sb, t, v, x
 from adasde.derive.operations import with_noise
 from adasde.ensemble import Array
 from adasde.verify import staged
@@ -29,7 +29,7 @@ LARGER_STEPS = (2.0**-6, 2.0**-7, 2.0**-8)
 stand equally clear of rounding."""
 BEND = (0.9, -0.4)
 """f''(x) and f'''(x) at `POINT`."""
-POINT[H] = BEND[0]
+POINT |= {H: BEND[0], Ht: BEND[0]}
 SCALE_SLOPE = 0.3
 """S'(x) at `POINT`."""
 GROWTH = 2**0.8

@@ -16,7 +16,7 @@ import sympy as sp
 from scipy import stats
 
 from adasde.derive.notation import G, Z, k, s, t, x
-from adasde.derive.operations import Own, variables, with_noise, workers
+from adasde.derive.operations import Batch, Own, variables, with_noise, workers
 from adasde.ensemble import Array
 from adasde.kernels.lanes import field_kernel, hessian_vector_kernel
 from adasde.noise import Noise
@@ -25,6 +25,7 @@ from adasde.verify import interpreter
 from adasde.verify.check import FALSE_ALARM, Check, check
 from adasde.verify.interpreter import Oracle
 from adasde.verify.kinks import switches
+from adasde.verify.quadrature import nodes
 from adasde.verify.quadrature import rule as quadrature
 from adasde.verify.setting import Setting
 
@@ -76,9 +77,12 @@ def own_draws(setting: Setting) -> bool:
 
 
 def by_quadrature(setting: Setting) -> bool:
-    """Whether one step has one noise at most besides Z, workers apart."""
+    """Whether one step has one noise at most besides Z, no workers, and no kinks in a further minibatch."""
     others = further_noise(setting)
-    return len(others) < 2 and not any(isinstance(other, workers) for other in others)
+    if len(others) > 1 or any(isinstance(other, workers) for other in others):
+        return False
+    updates = sp.Tuple(*(with_noise(setting.rule.name, update) for update in setting.rule.update))
+    return not any(isinstance(other, Batch) and switches(updates, other) for other in others)
 
 
 def draws_at(setting: Setting, values: dict[str, float], z: Array, w: Array) -> tuple[Draws, Array]:
@@ -101,12 +105,12 @@ def draws_at(setting: Setting, values: dict[str, float], z: Array, w: Array) -> 
 def _inner(setting: Setting, other: sp.Basic, values: dict[str, float], z: float) -> tuple[Array, Array]:
     """Nodes and weights of the other noise for one value of Z, cut where the step has a kink."""
     if not isinstance(other, Own):
-        return quadrature(setting.noise, (0.0,), setting.sde.moments)
+        return nodes(setting.noise, PIECE)
     low, high, density = SPANS[other.kind]
     cuts = [slope * z + shift for slope, shift in _kink_lines(setting, other, values)]
     ends = sorted({low, *(min(max(cut, low), high) for cut in cuts), high})
-    nodes, weights = np.polynomial.legendre.leggauss(PIECE)
-    pieces = [((b - a) / 2 * nodes + (a + b) / 2, (b - a) / 2 * weights) for a, b in zip(ends, ends[1:], strict=False)]
+    places, weights = np.polynomial.legendre.leggauss(PIECE)
+    pieces = [((b - a) / 2 * places + (a + b) / 2, (b - a) / 2 * weights) for a, b in zip(ends, ends[1:], strict=False)]
     u = np.concatenate([piece[0] for piece in pieces])
     return u, np.concatenate([piece[1] for piece in pieces]) * density(u)
 
@@ -140,11 +144,10 @@ def after_one_step(setting: Setting, values: dict[str, float], draws: Draws) -> 
     """States (n, N) after one step of the generated optimizer from `moments.POINT`, on a loss of curvature BEND[0]."""
     from adasde.verify.moments import BEND, POINT
 
-    nodes = draws[0].shape[2]
-    state = np.array([np.full((1, nodes), POINT[y]) for y in setting.rule.states])
-    ones = np.ones((1, nodes))
+    ones = np.ones((1, draws[0].shape[2]))
+    state = np.array([POINT[y] * ones for y in setting.rule.states])
     data = np.array([POINT[x], POINT[G], BEND[0]])
-    functions = (line_gradient, line_gradient, line_hessian, 0.0, data)
+    functions = (line_gradient, line_gradient, line_hessian, line_hessian, 0.0, data)
     p, number = setting.parameter_array(**values), round(POINT[t] / values["lr"]) + 1
     whole = tuple(np.ascontiguousarray(part) for part in draws)
     step: Any = setting.algorithm.compiled
@@ -224,12 +227,12 @@ def generated_steps(setting: Setting) -> list[Check]:
 
 
 def _compared(setting: Setting, name: str) -> Check:
-    from adasde.losses.quadratic import Quadratic
+    from adasde.losses.games import transposed_product
+    from adasde.losses.quadratic import dense_gradient, dense_hessian_vector
 
     random = np.random.default_rng(11)
-    root = random.normal(size=(DIMENSION, DIMENSION))
-    hessian = root @ root.T / DIMENSION
-    loss = Quadratic(hessian)
+    # The field of a game, whose Jacobian is not symmetric: the two products must not be mixed up.
+    hessian = random.normal(size=(DIMENSION, DIMENSION))
     state = random.normal(size=(len(setting.rule.states), DIMENSION, LANES))
     for i, y in enumerate(setting.rule.states):
         state[i] = np.abs(state[i]) + 1 if y in setting.rule.nonnegative else state[i]
@@ -240,13 +243,14 @@ def _compared(setting: Setting, name: str) -> Check:
     kinds = dict(zip(("noise", "normal", "uniform", "exponential"), draws, strict=True))
     values = dict(zip(setting.rule.states, state.copy(), strict=True)) | setting.numbers()
     values |= {k: number, t: lr * (number - 1)} | ({} if name == "algorithm" else {s: scale})
-    oracle = Oracle(values, lambda y: hessian @ y, lambda y: scale, kinds)
+    oracle = Oracle(values, lambda y: hessian @ y, lambda y: scale, kinds, lambda u: hessian.T @ u)
     if name == "algorithm":
         exact = interpreter.step(setting.rule.update, setting.rule.states, oracle)
     else:
         exact = interpreter.model_step(setting.sde, oracle, hessian, lr / 4)
     found = state.copy()
-    functions = (loss.gradient, loss.gradient, loss.hessian_vector, 0.0, loss.data)
+    fields = (dense_gradient, dense_gradient, dense_hessian_vector, transposed_product)
+    functions = (*fields, 0.0, hessian.ravel().copy())
     dt = lr if name == "algorithm" else lr / 4
     step.compiled(found, hessian @ state[0], scale, *functions, *draws, p, number, lr * (number - 1), dt)
     gap = float((np.abs(found - exact) / (np.abs(exact) + np.abs(np.array(exact) - state))).max())

@@ -15,10 +15,11 @@ from adasde.derive.emit.lanes import _protect, draw, dt
 from adasde.derive.emit.printer import code, sum_over_nodes
 from adasde.derive.functions import Expectation
 from adasde.derive.model import SDE
-from adasde.derive.notation import G, H, g, s
+from adasde.derive.notation import G, H, Ht, g, s
 from adasde.derive.operations import (
     Operation,
     Own,
+    adjoint,
     batch_noise,
     largest,
     orthogonal,
@@ -31,7 +32,7 @@ from adasde.derive.rule import UpdateRule
 from adasde.derive.stability import stabilise
 
 KINDS = ("normal", "uniform", "exponential")
-ARGUMENTS = "state, gradient, scale, field, spread, hessian, factor, data, noise, normal, uniform, exponential, p, k, t, dt"
+ARGUMENTS = "state, gradient, scale, field, spread, hessian, transposed, factor, data, noise, normal, uniform, exponential, p, k, t, dt"
 GRADIENT = "gradient_at(field, spread, factor, data, {y}, scale, {slope}, {width})"
 _LOOP = re.compile(r"w\d+")
 CALLS = {largest: "keep_largest", orthogonal: "newton_schulz"}
@@ -103,8 +104,8 @@ class Stages:
             self.lines.append(indent + GRADIENT.format(y=f"at{n}", slope=f"out{n}", width=f"width{n}"))
             layer = self._places[batch_noise(int(node.args[1]))]
             self._places[name] += f" + width{n}[i, j]*{layer}"
-        elif isinstance(node, curved):
-            self.lines.append(f"{indent}hessian(state[0], at{n}, out{n}, data)")
+        elif isinstance(node, curved | adjoint):
+            self.lines.append(f"{indent}{'hessian' if isinstance(node, curved) else 'transposed'}(state[0], at{n}, out{n}, data)")
         else:
             self.lines.append(f"{indent}{CALLS[type(node)]}(at{n}, {code(node.args[1])}, out{n})")
         return name
@@ -191,7 +192,11 @@ def model_stages(sde: SDE) -> Stages:
 
 
 def _operated(increment: sp.Expr) -> sp.Expr:
-    """c0 + H c1 + H^2 c2 + ... as c0 + H(c1 + H(c2 + ...)), the Hessian acting on vectors."""
+    """c0 + H c1 + H^2 c2 + ... as c0 + H(c1 + H(c2 + ...)), the Hessian acting on vectors, and Ht on what it
+    multiplies."""
+    if increment.has(Ht):
+        first, rest = sp.Poly(sp.expand(increment), Ht).all_coeffs()
+        return _operated(rest) + adjoint(_operated(first))
     coefficients = sp.Poly(sp.expand(increment), H).all_coeffs() if increment.has(H) else [increment]
     result = sp.S.Zero
     for coefficient in coefficients:
@@ -208,7 +213,7 @@ def _guarded(value: sp.Expr) -> sp.Expr:
 def is_staged(sde: SDE) -> bool:
     """Whether a step of the model needs whole vectors."""
     entries = [*sde.drift, *sde.diffusion]
-    return any(entry.has(H) or entry.atoms(Operation) for entry in entries)
+    return any(entry.has(H, Ht) or entry.atoms(Operation) for entry in entries)
 
 
 def _whole(expression: sp.Expr) -> str:
