@@ -31,6 +31,11 @@ class OneStep:
     """
 
     def __init__(self, rule: UpdateRule) -> None:
+        if rule.composite:
+            raise NotDerivable(
+                f"{rule.name}: one step at two batch sizes is compared for rules of one gradient in one coordinate; this "
+                "one has noise of its own, further gradients, workers or norms"
+            )
         self.rule = rule
         decays = [h for h in rule.hyperparameters if h.rate is not None]
         self._small = {h.symbol: sp.Symbol(f"d{str(h.rate).removeprefix('rho')}", positive=True) for h in decays}
