@@ -80,9 +80,7 @@ class Draws:
         return draws
 
 
-def staged_block(
-    run: Run, path: int, lanes: int, saves: NDArray[np.int64], steps: int
-) -> tuple[Array, Array, Array]:
+def staged_block(run: Run, path: int, lanes: int, saves: NDArray[np.int64], steps: int) -> tuple[Array, Array, Array]:
     """`Run.started` where a step goes in stages."""
     from adasde.kernels import driver
 

@@ -229,7 +229,7 @@ def problem_of(optimizer: str, loss: Loss | str, noise: Noise | str, hyperparame
 
 
 def _require_expandable(optimizer: str, models: dict[str, SDE]) -> None:
-    """Refuses models whose variance at rest is not eta times a number, or whose drift is no function of one gradient."""
+    """Refuses models whose variance at rest is not O(eta), or whose drift is no function of one gradient."""
     from adasde.derive.notation import H, Ht, eta
     from adasde.derive.operations import Operation
 
@@ -237,7 +237,9 @@ def _require_expandable(optimizer: str, models: dict[str, SDE]) -> None:
         entries = [*sde.full_drift, *sde.full_covariance]
         if any(entry.has(H, Ht) or entry.atoms(Operation) for entry in entries):
             remedy = "it has the Hessian as an operator, or sums over coordinates; use `adasde simulate`"
-            raise NoModel(f"{optimizer}: stationary, model", model, "the models of one gradient in one coordinate", remedy)
+            raise NoModel(
+                f"{optimizer}: stationary, model", model, "the models of one gradient in one coordinate", remedy
+            )
         if any(entry.subs(eta, 0) != 0 for entry in sde.full_covariance):
             remedy = "the rule's own noise keeps it of order one as eta vanishes; use `adasde simulate`"
             raise NoModel(f"{optimizer}: stationary, model", model, "the models with a covariance O(eta)", remedy)

@@ -49,7 +49,7 @@ class StepNoise:
 
 def step_noise(increments: tuple[sp.Expr, ...], law: Law) -> StepNoise:
     """The noise of increments h(Z): by their noise functions where these are few, else by the covariance of h."""
-    if len(law.atoms()) == 2:
+    if len(law.atoms()) == 2 and not variables(*increments):
         return _two_valued_noise(increments, law)
     functions = noise_functions(increments)
     gram = gram_matrix(functions, law)

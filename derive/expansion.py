@@ -63,7 +63,9 @@ def derive(rule: UpdateRule, law: Law | None = None, order: int = 1) -> Derivati
         drift=sp.ImmutableDenseMatrix(drift),
         diffusion=sp.ImmutableDenseMatrix(diffusion),
         named=named,
-        inputs=(G, s, *(y for y in (H, Ht) if any(h.has(y) for h in one_step.leading))) if order == 1 else (G, s, Hb, sb),
+        inputs=(G, s, *(y for y in (H, Ht) if any(h.has(y) for h in one_step.leading)))
+        if order == 1
+        else (G, s, Hb, sb),
         weak_order=order,
         assumptions=assumptions(rule, law, one_step, noise, order),
         dropped=dropped(rule, law, one_step, order),

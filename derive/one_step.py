@@ -33,8 +33,8 @@ class OneStep:
     def __init__(self, rule: UpdateRule) -> None:
         if rule.composite:
             raise NotDerivable(
-                f"{rule.name}: one step at two batch sizes is compared for rules of one gradient in one coordinate; this "
-                "one has noise of its own, further gradients, workers or norms"
+                f"{rule.name}: one step at two batch sizes is compared for rules of one gradient in one coordinate; "
+                "this one has noise of its own, further gradients, workers or norms"
             )
         self.rule = rule
         decays = [h for h in rule.hyperparameters if h.rate is not None]

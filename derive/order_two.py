@@ -40,12 +40,12 @@ def transport(drift: sp.Matrix, rule: UpdateRule, named: Named) -> list[sp.Expr]
 
 
 def require_smooth(rule: UpdateRule, law: Law, one_step: Increment) -> None:
-    """Refuses a kink that the noise does not smooth as eta -> 0, or that it smooths by a law without a density; and what
-    takes derivatives of the loss that kernels are not given."""
+    """Refuses a kink that the noise does not smooth as eta -> 0, or that it smooths by a law without a density; and
+    what takes derivatives of the loss that kernels are not given."""
     if any(h.has(H, Ht) for h in (*one_step.leading, *one_step.correction)):
         raise NotDerivable(
-            f"{rule.name}: no model of weak order two: a gradient elsewhere is expanded to first order in the distance, "
-            "and its next term takes third derivatives of f"
+            f"{rule.name}: no model of weak order two: a gradient elsewhere is expanded to first order in the "
+            "distance, and its next term takes third derivatives of f"
         )
     if any(e.base == eta and e.exp == -sp.S.Half for h in one_step.leading for e in h.atoms(sp.Pow)):
         raise NotDerivable(

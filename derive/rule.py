@@ -109,9 +109,7 @@ def hyperparameter(
 def count(name: str, default: int, odd: bool = False, meaning: str = "") -> Hyperparameter:
     """A whole number of at least one: workers, kept coordinates, rows of a matrix."""
     domain = "{1, 3, 5, ...}" if odd else "{1, 2, 3, ...}"
-    return Hyperparameter(
-        name, sp.Symbol(name, positive=True, integer=True), meaning or name, domain, default, name
-    )
+    return Hyperparameter(name, sp.Symbol(name, positive=True, integer=True), meaning or name, domain, default, name)
 
 
 @dataclass(frozen=True)
@@ -146,7 +144,6 @@ class UpdateRule:
                 raise ValueError(
                     f"{self.name}: the update of {state} uses {names}, which is no state or hyperparameter"
                 )
-
 
     @property
     def composite(self) -> bool:

@@ -25,7 +25,9 @@ def assumptions(rule: UpdateRule, law: Law, one_step: Increment, noise: StepNois
     """What must hold for the model to be right."""
     notes = [f"g = G + s Z with {law.name} Z, {DIAGONAL}", *_further_noise(noise)]
     if any(h.has(H, Ht) for h in one_step.leading):
-        notes.append("a gradient at x + d is G + s Z + H d: f quadratic over the distance d, s constant, d = O(sqrt(eta))")
+        notes.append(
+            "a gradient at x + d is G + s Z + H d: f quadratic over the distance d, s constant, d = O(sqrt(eta))"
+        )
     highest = moments_needed(one_step, noise)
     if highest and law.exists(highest) != True:  # noqa: E712 - sympy relational
         notes.append(f"{law.exists(highest)}: the covariance of one step needs a moment of order {highest}")

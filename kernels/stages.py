@@ -38,14 +38,14 @@ STAGED = types.void(
     float64,
     float64,
 )
-"""``step(state, gradient, scale, field, spread, hessian, transposed, factor, data, noise, normal, uniform, exponential, p, k, t,
-dt)``: advances the lanes in place by one step, like `lanes.STEP`, where
+"""``step(state, gradient, scale, field, spread, hessian, transposed, factor, data, noise, normal, uniform, exponential,
+p, k, t, dt)``: advances the lanes in place by one step, like `lanes.STEP`, where
 
-field, spread, hessian, transposed are the loss's gradient, noise scale, Hessian-vector product and that of the transposed
-Jacobian (of a game; else the Hessian again) with its ``data``; factor > 0
-times spread is the noise scale elsewhere, which for factor = 0 is ``scale`` everywhere; noise (m, d, L): layer 0 the
-noise Z of the minibatch (of a model: its first Brownian motion), then that of further ones; normal, uniform and
-exponential: the rule's own draws, the last of mean 0."""
+field, spread, hessian, transposed are the loss's gradient, noise scale, Hessian-vector product and that of the
+transposed Jacobian (of a game; else the Hessian again) with its ``data``; factor > 0 times spread is the noise scale
+elsewhere, which for factor = 0 is ``scale`` everywhere; noise (m, d, L): layer 0 the noise Z of the minibatch (of a
+model: its first Brownian motion), then that of further ones; normal, uniform and exponential: the rule's own draws,
+the last of mean 0."""
 
 Counts = tuple[int, int, int, int]
 
@@ -75,9 +75,7 @@ def staged_kernel(
 
 
 @njit(
-    types.void(
-        types.FunctionType(FIELD), types.FunctionType(FIELD), float64, SCALARS, LANES, LANES, LANES, LANES
-    ),
+    types.void(types.FunctionType(FIELD), types.FunctionType(FIELD), float64, SCALARS, LANES, LANES, LANES, LANES),
     cache=True,
     nogil=True,
     error_model="numpy",

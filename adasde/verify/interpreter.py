@@ -72,7 +72,9 @@ class _Walk:
                 self.found[expression] = getattr(self, f"_{type(expression).__name__}")(*expression.args)
             return self.found[expression]
         if isinstance(expression, sp.Piecewise):
-            return np.where(self(expression.args[0].args[1]), self(expression.args[0].args[0]), self(expression.args[1].args[0]))
+            return np.where(
+                self(expression.args[0].args[1]), self(expression.args[0].args[0]), self(expression.args[1].args[0])
+            )
         stand_ins = [sp.Dummy(real=True) for _ in expression.args]
         function = sp.lambdify(stand_ins, expression.func(*stand_ins, evaluate=False), ["scipy", "numpy"])
         with np.errstate(divide="ignore", invalid="ignore"):

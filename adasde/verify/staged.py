@@ -7,6 +7,7 @@ as z-scores.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -110,7 +111,7 @@ def _inner(setting: Setting, other: sp.Basic, values: dict[str, float], z: float
     cuts = [slope * z + shift for slope, shift in _kink_lines(setting, other, values)]
     ends = sorted({low, *(min(max(cut, low), high) for cut in cuts), high})
     places, weights = np.polynomial.legendre.leggauss(PIECE)
-    pieces = [((b - a) / 2 * places + (a + b) / 2, (b - a) / 2 * weights) for a, b in zip(ends, ends[1:], strict=False)]
+    pieces = [((b - a) / 2 * places + (a + b) / 2, (b - a) / 2 * weights) for a, b in itertools.pairwise(ends)]
     u = np.concatenate([piece[0] for piece in pieces])
     return u, np.concatenate([piece[1] for piece in pieces]) * density(u)
 
@@ -170,7 +171,9 @@ def sampled_one_step(setting: Setting) -> list[Check]:
     scores = np.concatenate([_scores(change, drift), _scores(products, covariance.ravel() / values["lr"])])
     allowed = stats.norm.isf(FALSE_ALARM / 2 / len(scores))
     measured = f"largest z-score {np.abs(scores).max():.2f} of {len(scores)}, allowed {allowed:.2f}, {SAMPLES} samples"
-    return [check(2, "mean and covariance of one step equal the model's", bool(np.abs(scores).max() < allowed), measured)]
+    return [
+        check(2, "mean and covariance of one step equal the model's", bool(np.abs(scores).max() < allowed), measured)
+    ]
 
 
 def _scores(samples: Array, expected: Array) -> Array:
@@ -254,7 +257,9 @@ def _compared(setting: Setting, name: str) -> Check:
     dt = lr if name == "algorithm" else lr / 4
     step.compiled(found, hessian @ state[0], scale, *functions, *draws, p, number, lr * (number - 1), dt)
     gap = float((np.abs(found - exact) / (np.abs(exact) + np.abs(np.array(exact) - state))).max())
-    statement = f"generated step `{name}`, in stages, equals the rule in numpy at {LANES} random points of R^{DIMENSION}"
+    statement = (
+        f"generated step `{name}`, in stages, equals the rule in numpy at {LANES} random points of R^{DIMENSION}"
+    )
     return check(3, statement, gap < TOLERANCE, f"largest relative error {gap:.1e}")
 
 

@@ -10,8 +10,8 @@ import sympy as sp
 from adasde.derive import notation
 from adasde.derive.emit.lanes import LaneBody, algorithm_body, along_body, sde_body
 from adasde.derive.emit.printer import HELPERS, STAGE_HELPERS, VOTES, code, sum_over_nodes
-from adasde.derive.emit.stages import ARGUMENTS, algorithm_stages, draws_text, is_staged, model_stages
 from adasde.derive.emit.prose import algorithm_docstring, sde_docstring
+from adasde.derive.emit.stages import ARGUMENTS, algorithm_stages, draws_text, is_staged, model_stages
 from adasde.derive.functions import Expectation
 from adasde.derive.model import SDE
 from adasde.derive.rule import Hyperparameter, UpdateRule
@@ -119,7 +119,11 @@ def _staged(rule: UpdateRule, sde: SDE | None) -> str:
     stages = algorithm_stages(rule) if sde is None else model_stages(sde)
     places = {symbol: f"p[{i}]" for i, symbol in enumerate(parameter_symbols(rule))}
     if sde is None:
-        name, docstring, facts = "algorithm", algorithm_docstring(rule, "in stages"), "noises=1, moments=0, singular=False"
+        name, docstring, facts = (
+            "algorithm",
+            algorithm_docstring(rule, "in stages"),
+            "noises=1, moments=0, singular=False",
+        )
     else:
         name, docstring = function_name(sde), sde_docstring(sde, "in stages")
         facts = f"noises={sde.diffusion.cols}, moments={sde.moments}, singular={sde.singular}"

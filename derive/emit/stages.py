@@ -14,6 +14,7 @@ import sympy as sp
 from adasde.derive.emit.lanes import _protect, draw, dt
 from adasde.derive.emit.printer import code, sum_over_nodes
 from adasde.derive.functions import Expectation
+from adasde.derive.law import NotDerivable
 from adasde.derive.model import SDE
 from adasde.derive.notation import G, H, Ht, g, s
 from adasde.derive.operations import (
@@ -27,12 +28,14 @@ from adasde.derive.operations import (
     total,
     workers,
 )
-from adasde.derive.law import NotDerivable
 from adasde.derive.rule import UpdateRule
 from adasde.derive.stability import stabilise
 
 KINDS = ("normal", "uniform", "exponential")
-ARGUMENTS = "state, gradient, scale, field, spread, hessian, transposed, factor, data, noise, normal, uniform, exponential, p, k, t, dt"
+ARGUMENTS = (
+    "state, gradient, scale, field, spread, hessian, transposed, factor, data, "
+    "noise, normal, uniform, exponential, p, k, t, dt"
+)
 GRADIENT = "gradient_at(field, spread, factor, data, {y}, scale, {slope}, {width})"
 _LOOP = re.compile(r"w\d+")
 CALLS = {largest: "keep_largest", orthogonal: "newton_schulz"}
@@ -105,7 +108,9 @@ class Stages:
             layer = self._places[batch_noise(int(node.args[1]))]
             self._places[name] += f" + width{n}[i, j]*{layer}"
         elif isinstance(node, curved | adjoint):
-            self.lines.append(f"{indent}{'hessian' if isinstance(node, curved) else 'transposed'}(state[0], at{n}, out{n}, data)")
+            self.lines.append(
+                f"{indent}{'hessian' if isinstance(node, curved) else 'transposed'}(state[0], at{n}, out{n}, data)"
+            )
         else:
             self.lines.append(f"{indent}{CALLS[type(node)]}(at{n}, {code(node.args[1])}, out{n})")
         return name
@@ -116,7 +121,10 @@ class Stages:
             raise NotDerivable(f"{node}: workers of workers are not supported")
         own = _Draws(node.args[0])
         outer, memo = dict(self._places), dict(self._found)
-        self.lines += [f"{indent}mean{n} = np.zeros((d, lanes))", f"{indent}for w{n} in range(int({code(node.args[1])})):"]
+        self.lines += [
+            f"{indent}mean{n} = np.zeros((d, lanes))",
+            f"{indent}for w{n} in range(int({code(node.args[1])})):",
+        ]
         for kind, variables in own.by_kind.items():
             for i, variable in enumerate(variables):
                 layer = sp.expand(self.layers[kind] + i) + sp.Symbol(f"w{n}", integer=True) * len(variables)
@@ -147,9 +155,7 @@ def _gradient_written_out(expression: sp.Expr) -> sp.Expr:
     return expression.subs(g, G + s * batch_noise(0))
 
 
-def _with_definitions(
-    values: list[sp.Expr], named: dict[sp.Symbol, sp.Expr]
-) -> dict[sp.Symbol, sp.Expr]:
+def _with_definitions(values: list[sp.Expr], named: dict[sp.Symbol, sp.Expr]) -> dict[sp.Symbol, sp.Expr]:
     """The named sub-expressions that the values go back to, in the order of their definition."""
     needed = {y for value in values for y in value.free_symbols}
     for name, value in reversed(named.items()):
@@ -178,7 +184,9 @@ def algorithm_stages(rule: UpdateRule) -> Stages:
 def model_stages(sde: SDE) -> Stages:
     """One Euler-Maruyama step of a model with the Hessian as an operator, or with sums over coordinates."""
     if sde.nonnegative:
-        raise NotDerivable(f"{sde.optimizer}: models with a Hessian as an operator and nonnegative states have no kernel")
+        raise NotDerivable(
+            f"{sde.optimizer}: models with a Hessian as an operator and nonnegative states have no kernel"
+        )
     named = tuple((name, _guarded(value)) for name, value in sde.named)
     stages = Stages(sde.states, named)
     draws = sp.Matrix([draw(j + 1) for j in range(sde.diffusion.cols)])
@@ -226,4 +234,3 @@ def draws_text(stages: Stages, places: dict[sp.Symbol, str]) -> str:
     """``lambda p: (1, 0, 0, 0)``: layers of every kind, in the parameter array."""
     at = {y: sp.Symbol(f"int({place})", integer=True) for y, place in places.items()}
     return f"lambda p: ({', '.join(str(sp.sympify(n).subs(at)) for n in stages.layers.values())})"
-

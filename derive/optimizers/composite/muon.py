@@ -1,6 +1,19 @@
 """Muon: the orthogonal factor of the momentum as a matrix."""
 
-from adasde.derive.language import Max, count, eta, g, hyperparameter, m, orthogonal, sqrt, total, update_rule, weight_decay, x
+from adasde.derive.language import (
+    Max,
+    count,
+    eta,
+    g,
+    hyperparameter,
+    m,
+    orthogonal,
+    sqrt,
+    total,
+    update_rule,
+    weight_decay,
+    x,
+)
 
 JORDAN = "K. Jordan et al., Muon: an optimizer for hidden layers in neural networks, 2024"
 
