@@ -50,7 +50,7 @@ class Gaussian(Law):
     def _erf_moment(self, n: int, a: sp.Expr, b: sp.Expr) -> sp.Expr:
         """E[Z^n erf(a Z + b)] = (n - 1) E[Z^(n-2) erf] + 2 a/sqrt(pi) E[Z^(n-1) e^-(a Z + b)^2]; under the last weight
         Z is normal with mean -2 a b/w and variance 1/w, w = 1 + 2 a^2."""
-        w = 1 + 2 * a**2
+        w = sp.factor(1 + 2 * a**2)
         if n == 0:
             return sp.erf(b / sp.sqrt(w))
         earlier = (n - 1) * self._erf_moment(n - 2, a, b) if n >= 2 else sp.S.Zero

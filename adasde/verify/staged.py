@@ -93,7 +93,8 @@ def draws_at(setting: Setting, values: dict[str, float], z: Array, w: Array) -> 
     if not others:
         return (z[None, None, :], empty, empty, empty), w
     (other,) = others
-    inner = [_inner(setting, other, values, float(y)) for y in z]
+    lines = _kink_lines(setting, other, values) if isinstance(other, Own) else []
+    inner = [_inner(setting, other, lines, float(y)) for y in z]
     first = np.concatenate([np.full(len(u), y) for y, (u, _) in zip(z, inner, strict=True)])
     second = np.concatenate([u for u, _ in inner])
     weights = np.concatenate([share * v for share, (_, v) in zip(w, inner, strict=True)])
@@ -103,12 +104,12 @@ def draws_at(setting: Setting, values: dict[str, float], z: Array, w: Array) -> 
     return (first[None, None, :], own[0], own[1], own[2]), weights
 
 
-def _inner(setting: Setting, other: sp.Basic, values: dict[str, float], z: float) -> tuple[Array, Array]:
-    """Nodes and weights of the other noise for one value of Z, cut where the step has a kink."""
+def _inner(setting: Setting, other: sp.Basic, lines: list[tuple[float, float]], z: float) -> tuple[Array, Array]:
+    """Nodes and weights of the other noise for one value of Z, cut where the step has a kink: u = a Z + b."""
     if not isinstance(other, Own):
         return nodes(setting.noise, PIECE)
     low, high, density = SPANS[other.kind]
-    cuts = [slope * z + shift for slope, shift in _kink_lines(setting, other, values)]
+    cuts = [slope * z + shift for slope, shift in lines]
     ends = sorted({low, *(min(max(cut, low), high) for cut in cuts), high})
     places, weights = np.polynomial.legendre.leggauss(PIECE)
     pieces = [((b - a) / 2 * places + (a + b) / 2, (b - a) / 2 * weights) for a, b in itertools.pairwise(ends)]

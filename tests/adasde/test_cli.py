@@ -59,7 +59,7 @@ def test_list() -> None:
     assert data["noise"] == list(LAWS) == list(data["noise_laws"]) and all(
         form in text for form in ("mixture:W1", "NU")
     )
-    assert list(data["losses"]) == ["quadratic", "saddle", "mlp", "net"]
+    assert list(data["losses"]) == ["quadratic", "saddle", "game", "mlp", "net"]
     for optimizer, facts in data["optimizers"].items():
         assert facts["models"] == models(optimizer) and facts["states"] == list(kernels(optimizer).STATES)
         assert facts["hyperparameters"] == {h.name: h.default for h in kernels(optimizer).HYPERPARAMETERS}

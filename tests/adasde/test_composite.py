@@ -181,7 +181,7 @@ def test_error_feedback_leaves_the_input_exact(name, moved):
 # Algorithms against the rule in numpy, and one-step moments
 
 
-@pytest.mark.parametrize("name", ["ef_sto_sign", "dp_sgd", "qsgd", "lamb", "muon", "shgd", "rand_k", "sam"])
+@pytest.mark.parametrize("name", ["dp_sgd", "qsgd", "lamb", "muon", "shgd", "sam"])
 def test_generated_steps_equal_the_rule_in_numpy(name):
     """Sums over coordinates, workers, further gradients, matrices: the generated stages and a walk in numpy."""
     assert staged_check(name).outcome == "holds"
@@ -203,7 +203,8 @@ def setting_of(name: str):
 
 
 @pytest.mark.parametrize(
-    ("name", "model"), [("dp_sign", "order2"), ("sam_elementwise", "sde"), ("signsgd_majority", "sde"), ("sgld", "sde")]
+    ("name", "model"),
+    [("svag", "order2"), ("dp_sign", "sde"), ("sam_elementwise", "sde"), ("signsgd_majority", "sde"), ("sgld", "sde")],
 )
 def test_one_step_moments_hold(name, model):
     """Quadrature over Z and the own draw, or samples where there are workers (false alarm 1e-4)."""
@@ -272,9 +273,9 @@ def test_error_feedback_follows_sgd_path_by_path():
 
 
 def test_sam_in_one_dimension_is_sam_elementwise():
-    """g/|g| is a sign there."""
+    """g/(|g| + 1e-12) is a sign there, up to 1e-12/|g|."""
     norm, sign = (final(n, "quadratic:2", gaussian(0.5), steps=20, rho=0.2) for n in ("sam", "sam_elementwise"))
-    assert np.allclose(norm, sign, rtol=1e-9, atol=1e-9)
+    assert np.allclose(norm, sign, rtol=0, atol=1e-6)
 
 
 def test_hamiltonian_descent_converges_where_sgda_turns():
@@ -305,7 +306,7 @@ def test_extragradient_has_its_closed_form():
 
 def test_paths_do_not_depend_on_blocks_and_share_their_noise():
     """The same draws whatever the block; USAM with rho = 0 is SGD on the same noise, bit by bit."""
-    name, problem = SPELLED["sto_sign_majority"], ("quadratic:1,2,3", gaussian(0.5))
+    name, problem = SPELLED["dp_sgd"], ("quadratic:1,2,3", gaussian(0.5))
     run = plan(name, "algorithm", *problem, 17, 64, 5, 1, None, 3, None, None, {"lr": 0.1})
     whole = run.started(0, 64, run.saves, 17)[0]
     parts = [run.started(first, 16, run.saves, 17)[0] for first in (0, 16, 32, 48)]
