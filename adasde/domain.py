@@ -13,10 +13,10 @@ def checked(parameter: str, value: Any, domain: str) -> float:
     ``{1, 3, 5, ...}``; else `InvalidParameter`."""
     if domain.startswith("{"):
         first, second = (int(text) for text in domain[1:-1].split(", ")[:2])
-        number = whole(parameter, value, domain, "choose one of these", first)
-        if (number - first) % (second - first):
+        count = whole(parameter, value, domain, "choose one of these", first)
+        if (count - first) % (second - first):
             raise InvalidParameter(parameter, value, domain, "choose one of these")
-        return float(number)
+        return float(count)
     low, high = (float(end) for end in domain[1:-1].split(", "))
     try:
         number = float(value)

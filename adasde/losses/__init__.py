@@ -66,7 +66,8 @@ def _game(numbers: tuple[float, ...]) -> Loss:
     if len(numbers) not in (1, 3):
         remedy = "write game:LAMBDA or game:LAMBDA,A,B"
         raise InvalidParameter("game: number of numbers", len(numbers), "{1, 3}", remedy)
-    return Game(numbers[0], numbers[1:] or (0.0, 0.0))
+    coupling, first, second = (*numbers, 0.0, 0.0)[:3]
+    return Game(coupling, (first, second))
 
 
 def _net(rest: str) -> Loss:

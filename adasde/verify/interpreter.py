@@ -44,7 +44,7 @@ class _Walk:
     """One walk through the update: where each draw stands, and how far the workers' draws have been used up."""
 
     def __init__(self, update: tuple[sp.Expr, ...], states: tuple[sp.Symbol, ...], oracle: Oracle) -> None:
-        self.oracle, self.position = oracle, oracle.values[states[0]]
+        self.oracle, self.position = oracle, np.asarray(oracle.values[states[0]])
         self.shape = np.shape(self.position)
         self.used = dict.fromkeys(("noise", *KINDS), 0)
         self.places = self._places(_outside_of_teams(update))
@@ -66,7 +66,7 @@ class _Walk:
         if expression.is_Symbol:
             return self._symbol(expression)
         if not expression.args:
-            return np.float64(float(expression))
+            return np.asarray(float(expression))
         if isinstance(expression, operations.Operation):
             if expression not in self.found:
                 self.found[expression] = getattr(self, f"_{type(expression).__name__}")(*expression.args)
@@ -98,7 +98,8 @@ class _Walk:
         return self.oracle.adjoint(np.broadcast_to(self(u), self.shape))
 
     def _total(self, u: sp.Expr) -> Array:
-        return np.broadcast_to(self(u), self.shape).sum(axis=0)
+        result: Array = np.broadcast_to(self(u), self.shape).sum(axis=0)
+        return result
 
     def _largest(self, u: sp.Expr, k: sp.Expr) -> Array:
         order = np.argsort(-self(u), axis=0, kind="stable")

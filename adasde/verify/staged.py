@@ -47,7 +47,7 @@ Draws = tuple[Array, Array, Array, Array]
 
 
 @field_kernel
-def line_gradient(x, g, data):
+def line_gradient(x: Array, g: Array, data: Array) -> None:
     """G + H (x - x0) with data = (x0, G, H)."""
     for i in range(x.shape[0]):
         for j in range(x.shape[1]):
@@ -55,7 +55,7 @@ def line_gradient(x, g, data):
 
 
 @hessian_vector_kernel
-def line_hessian(x, u, out, data):
+def line_hessian(x: Array, u: Array, out: Array, data: Array) -> None:
     """H u."""
     for i in range(x.shape[0]):
         for j in range(x.shape[1]):
@@ -98,9 +98,10 @@ def draws_at(setting: Setting, values: dict[str, float], z: Array, w: Array) -> 
     first = np.concatenate([np.full(len(u), y) for y, (u, _) in zip(z, inner, strict=True)])
     second = np.concatenate([u for u, _ in inner])
     weights = np.concatenate([share * v for share, (_, v) in zip(w, inner, strict=True)])
+    nothing = np.empty((0, 1, len(first)))
     if not isinstance(other, Own):
-        return (np.stack([first, second])[:, None, :], *[np.empty((0, 1, len(first)))] * 3), weights
-    own = [second[None, None, :] if kind == other.kind else np.empty((0, 1, len(first))) for kind in SPANS]
+        return (np.stack([first, second])[:, None, :], nothing, nothing, nothing), weights
+    own = [second[None, None, :] if kind == other.kind else nothing for kind in SPANS]
     return (first[None, None, :], own[0], own[1], own[2]), weights
 
 

@@ -22,7 +22,7 @@ def operator(entry: sp.Expr) -> sp.Matrix:
 
 
 def drift_and_covariance(sde: SDE) -> tuple[sp.Matrix, sp.Matrix]:
-    """b and a of a model in one state whose drift is linear in G, and whose noise scale is the same for both players."""
+    """b and a of a model in one state with a drift linear in G and the same noise scale for both players."""
     drift = operator(sde.full_drift[0].coeff(G, 1)) * FIELD if sde.full_drift[0].has(G) else sp.zeros(2, 1)
     columns = [operator(entry) for entry in sde.full_diffusion]
     return drift, sum((column * column.T for column in columns), sp.zeros(2, 2))

@@ -1,6 +1,7 @@
 """Gradients at another point, or of another minibatch."""
 
 from adasde.derive.language import eta, g, gradient, hyperparameter, norm, sign, sqrt, update_rule, x
+from adasde.derive.rule import Hyperparameter
 
 SAM = "P. Foret et al., Sharpness-aware minimization for efficiently improving generalization, ICLR 2021"
 USAM = "M. Andriushchenko and N. Flammarion, Towards understanding sharpness-aware minimization, ICML 2022"
@@ -8,7 +9,7 @@ EXTRA = "Y.-G. Hsieh et al., Explore aggressively, update conservatively: stocha
 SVAG = "Z. Li, S. Malladi and S. Arora, On the validity of modeling SGD with SDEs, NeurIPS 2021"
 
 
-def radius(default: float = 0.05):
+def radius(default: float = 0.05) -> Hyperparameter:
     """rho, the distance to the other point over the size of the direction."""
     return hyperparameter("rho", default, "[0, inf)", "radius of the perturbation")
 

@@ -3,6 +3,7 @@
 from sympy import Expr
 
 from adasde.derive.language import Min, count, eta, g, hyperparameter, norm, own_noise, sign, update_rule, workers, x
+from adasde.derive.rule import Hyperparameter
 
 DP = "M. Abadi et al., Deep learning with differential privacy, CCS 2016"
 PRIVATE = "Differentially private SGD and SignSGD through SDEs, arXiv 2603.03226"
@@ -13,12 +14,12 @@ def private_gradient(clip: Expr, noise: Expr, batch: Expr) -> Expr:
     return workers(g * Min(1, clip / norm(g)), batch) + noise * clip / batch * own_noise("normal")
 
 
-def threshold():
+def threshold() -> Hyperparameter:
     """C, the largest norm of an example's gradient."""
     return hyperparameter("clip", 1.0, "(0, inf)", "largest norm of an example's gradient")
 
 
-def multiplier():
+def multiplier() -> Hyperparameter:
     """sigma, the noise relative to what one example can add."""
     return hyperparameter("noise_multiplier", 1.0, "[0, inf)", "noise over the largest share of one example")
 
