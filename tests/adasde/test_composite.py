@@ -187,6 +187,20 @@ def test_generated_steps_equal_the_rule_in_numpy(name):
     assert staged_check(name).outcome == "holds"
 
 
+def test_each_worker_has_all_draws_of_its_own(tmp_path):
+    """Two minibatches and two draws of one kind per worker: their layers do not overlap."""
+    path = tmp_path / "team.py"
+    path.write_text(
+        "from adasde.derive.language import count, eta, g, gradient, own_noise, update_rule, workers, x\n"
+        "@update_rule(states=(x,), dialect='paper', cite='-')\n"
+        "def team(agents=count('agents', 3)):\n"
+        "    own = own_noise('normal', 1) - 2 * own_noise('normal', 2)\n"
+        "    return {x: x - eta * workers(g * gradient(x + g, 'fresh') + own, agents) + eta * gradient(x, 2)}\n"
+    )
+    SPELLED["team"] = f"{path}:team"
+    assert staged_check("team").outcome == "holds"
+
+
 def staged_check(name: str, model: str = "algorithm"):
     """Rung 3 of the algorithm alone, for rules that have no SDE as well."""
     subject = setting_of(name)
@@ -204,7 +218,14 @@ def setting_of(name: str):
 
 @pytest.mark.parametrize(
     ("name", "model"),
-    [("svag", "order2"), ("dp_sign", "sde"), ("sam_elementwise", "sde"), ("signsgd_majority", "sde"), ("sgld", "sde")],
+    [
+        ("svag", "order2"),
+        ("dp_sign", "sde"),
+        ("sam_elementwise", "sde"),
+        ("signsgd_majority", "sde"),
+        ("signsgd_mean", "sde"),
+        ("sgld", "sde"),
+    ],
 )
 def test_one_step_moments_hold(name, model):
     """Quadrature over Z and the own draw, or samples where there are workers (false alarm 1e-4)."""
@@ -241,6 +262,28 @@ def test_isotropic_noise_gives_normalised_steps_their_known_mean():
     samples = (start[:, None] - moved) / 0.05
     scores = (samples.mean(axis=1) - gradient / (scale * np.sqrt(2)) * front) / samples.std(axis=1) * np.sqrt(200_000)
     assert np.abs(scores).max() < stats.norm.isf(1e-4 / 2 / d)
+
+
+def test_private_gradients_have_their_known_moments():
+    """DP-SGD where every example is clipped: C times the mean of a normalised gradient, and Sigma of that direction
+    over B plus (C sigma/B)^2; z-scores at 1e-4. The limit that is quoted, C f'/(s sqrt d), is that mean for
+    |f'| << s sqrt d: here within 1/d + |f'|^2/(s^2 d)."""
+    d, scale, clip, batch, paths = 40, 1.0, 1e-3, 2, 100_000
+    start = np.linspace(0.02, 0.1, d)
+    values = {"clip": clip, "noise_multiplier": 0.5, "batch_size": batch}
+    moved = final("dp_sgd", Quadratic(np.ones(d)), gaussian(scale), paths=paths, x0=start, **values)[0]
+    sent = (start[:, None] - moved) / 0.05
+    r = start @ start / (2 * scale**2)
+    front = special.gamma((d + 1) / 2) / special.gamma(d / 2 + 1) * special.hyp1f1(0.5, d / 2 + 1, -r)
+    mean = clip * start / (scale * np.sqrt(2)) * front
+    scores = (sent.mean(axis=1) - mean) / sent.std(axis=1) * np.sqrt(paths)
+    assert np.abs(scores).max() < stats.norm.isf(1e-4 / 2 / d)
+    quoted = clip * start / (scale * np.sqrt(d))
+    assert np.abs(quoted / mean - 1).max() < 1 / d + 2 * r / d
+    # E |u|^2 = 1 for a direction u, so that the trace of its covariance is 1 - |E u|^2.
+    trace = clip**2 * (1 - (mean / clip) @ (mean / clip)) / batch + d * (clip * 0.5 / batch) ** 2
+    squares = ((sent - mean[:, None]) ** 2).sum(axis=0)
+    assert abs(squares.mean() - trace) < stats.norm.isf(0.5e-4) * squares.std() / np.sqrt(paths)
 
 
 def test_compression_is_unbiased_with_its_known_variance():
@@ -316,6 +359,25 @@ def test_paths_do_not_depend_on_blocks_and_share_their_noise():
         for n, v in ((SPELLED["usam"], {"rho": 0.0, "lr": 0.1}), ("sgd", {"lr": 0.1}))
     )
     assert (still.started(0, 32, still.saves, 9)[0] == plain.started(0, 32, plain.saves, 9)[0]).all()
+
+
+def test_draws_are_independent_and_of_their_laws():
+    """Kolmogorov-Smirnov for every kind, and correlations of all layers and of neighbouring steps, at 1e-4 together."""
+    from adasde.staged import Draws
+
+    run = plan(
+        SPELLED["dp_sgd"], "algorithm", "quadratic:1,2,3,4", gaussian(1.0), 8, 4096, 5, 1, None, 2, None, None, {}
+    )
+    draws = Draws(run, 0, 4096, 4)
+    draws.counts = {"noise": 3, "normal": 2, "uniform": 2, "exponential": 2}
+    first, second, *_ = draws.steps(0)
+    laws = (stats.norm, stats.norm, stats.uniform(-1, 2), stats.expon(-1))
+    kinds = list(zip(first, laws, strict=True))
+    p_values = [stats.kstest(layer.ravel(), law.cdf).pvalue for part, law in kinds for layer in part]
+    assert len(p_values) == 9 and min(p_values) > 0.5e-4 / 9
+    rows = np.concatenate([part.reshape(-1, 4096) for step in (first, second) for part in step])
+    correlations = np.corrcoef(rows)[np.triu_indices(len(rows), 1)] * np.sqrt(4096)
+    assert np.abs(correlations).max() < stats.norm.isf(0.25e-4 / len(correlations))
 
 
 @pytest.mark.parametrize("name", ["usam", "dp_sign", "signsgd_mean"])
