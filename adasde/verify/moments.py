@@ -165,13 +165,14 @@ def _noisy(setting: Setting, values: dict[str, float], sums: Sums) -> NDArray[np
     diagonal = [setting.sde.full_covariance[i, i] / eta for i in range(len(setting.sde.states))]
     if setting.sde.weak_order == 2:
         diagonal = [sp.expand(entry).subs(eta, 0) for entry in diagonal]
-    return values_at(diagonal, POINT | setting.numbers(**values), sums) > 0
+    return values_at(map(staged.in_one_dimension, diagonal), POINT | setting.numbers(**values), sums) > 0
 
 
 def model_moments(setting: Setting, values: dict[str, float], sums: Sums) -> tuple[Array, Array]:
     """Drift (n,) and covariance (n, n) of the model at `POINT`; expectations without a closed form by ``sums``."""
     n, numbers = len(setting.sde.states), POINT | setting.numbers(**values)
-    found = values_at([*setting.sde.full_drift, *setting.sde.full_covariance], numbers, sums)
+    entries = [*setting.sde.full_drift, *setting.sde.full_covariance]
+    found = values_at(map(staged.in_one_dimension, entries), numbers, sums)
     return found[:n], found[n:].reshape(n, n)
 
 

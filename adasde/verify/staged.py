@@ -17,7 +17,7 @@ import sympy as sp
 from scipy import stats
 
 from adasde.derive.notation import G, Z, k, s, t, x
-from adasde.derive.operations import Batch, Own, variables, with_noise, workers
+from adasde.derive.operations import Batch, Own, total, variables, with_noise, workers
 from adasde.ensemble import Array
 from adasde.kernels.lanes import field_kernel, hessian_vector_kernel
 from adasde.noise import Noise
@@ -70,6 +70,11 @@ def further_noise(setting: Setting) -> list[sp.Basic]:
 def staged_rule(setting: Setting) -> bool:
     """Whether the optimizer's own step goes in stages."""
     return is_staged(setting.algorithm)
+
+
+def in_one_dimension(expression: sp.Expr) -> sp.Expr:
+    """Sums over coordinates of the one coordinate that there is."""
+    return expression.replace(lambda e: isinstance(e, total), lambda e: e.args[0])
 
 
 def own_draws(setting: Setting) -> bool:
