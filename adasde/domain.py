@@ -9,7 +9,14 @@ from adasde.errors import InvalidParameter
 
 
 def checked(parameter: str, value: Any, domain: str) -> float:
-    """``value`` as a float if it lies in an interval such as ``[0, 1)``, else `InvalidParameter`."""
+    """``value`` as a float if it lies in an interval such as ``[0, 1)``, or among whole numbers such as
+    ``{1, 3, 5, ...}``; else `InvalidParameter`."""
+    if domain.startswith("{"):
+        first, second = (int(text) for text in domain[1:-1].split(", ")[:2])
+        count = whole(parameter, value, domain, "choose one of these", first)
+        if (count - first) % (second - first):
+            raise InvalidParameter(parameter, value, domain, "choose one of these")
+        return float(count)
     low, high = (float(end) for end in domain[1:-1].split(", "))
     try:
         number = float(value)

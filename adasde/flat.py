@@ -20,11 +20,13 @@ _GAUSSIAN_INCREMENTS = ("gaussian", "laplace", "exponential", "rademacher", "two
 
 
 def flat_of(run: Run) -> Any:
-    """The flat kernel of a run; None where it has none.
+    """The flat kernel of a run; None where it has none, as where a step goes in stages.
 
     It must be long enough, on a loss with a `family`, with the same noise scale for all lanes, independent coordinates,
     Gaussian draws, a model of weak order one, and no substeps.
     """
+    if run.in_stages:
+        return None
     step = run.model if run.model_name != "algorithm" else run.algorithm
     laws = ("gaussian",) if run.model_name == "algorithm" else _GAUSSIAN_INCREMENTS
     gaussian = run.noise.law in laws and run.arithmetic.increments == "gaussian"

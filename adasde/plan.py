@@ -18,6 +18,7 @@ from adasde.losses import parse_loss
 from adasde.losses.base import Loss
 from adasde.noise import Noise, parse_noise
 from adasde.run import Run
+from adasde.staged import is_staged, require_plain
 
 DEFAULT_START = 10
 """Optimizer steps before a model that is singular at the optimizer's own initial state takes over."""
@@ -52,6 +53,12 @@ def plan(
         raise NoModel(f"{optimizer}, model {model}: loss", loss.name, domain, remedy)
     steps, substeps = counted("steps", steps), counted("substeps", substeps)
     begin = _start(optimizer, model, step.singular, start, steps)
+    staged = is_staged(step) or (is_staged(module.algorithm) and begin > 0)
+    if staged:
+        require_plain(optimizer, noise, arithmetic.fast)
+    if staged and step.along is not None:
+        remedy = "an optimizer in stages hands over to models of weak order one only"
+        raise InvalidParameter(f"{optimizer}, model {model}: start", begin, "{0}", remedy)
     initial = _initial(module.STATES, loss, x0, optimizers.initial(module) | dict(init or {}))
     if noise.covariance_at_x:
         _check_covariance(loss, initial[0])

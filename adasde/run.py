@@ -17,6 +17,7 @@ from adasde.flat import flat_moments, flat_of
 from adasde.losses.base import Loss
 from adasde.noise import Noise
 from adasde.pointers import pointer
+from adasde.staged import is_staged, staged_block
 
 MANY_LEAVES = 64
 """Leaves of 8 blocks of lanes up to which they stay at that size; beyond, they grow before they become more."""
@@ -91,6 +92,11 @@ class Run:
         return self
 
     @property
+    def in_stages(self) -> bool:
+        """Whether a step of this run goes in stages, see `kernels.stages`."""
+        return is_staged(self.model_step) or (is_staged(self.own_step) and self.handover > 0)
+
+    @property
     def lanes(self) -> int:
         """Paths per block: states, gradient, scale and draws of a block stay within the second-level cache."""
         states, dimension = self.initial.shape
@@ -144,6 +150,8 @@ class Run:
         ``lanes`` paths from ``path`` on."""
         from adasde.kernels import driver
 
+        if self.in_stages:
+            return staged_block(self, path, lanes, saves, steps)
         d = self.initial.shape[1]
         state = np.repeat(self.initial[:, :, None], lanes, axis=2)
         s = np.repeat(self.noise.scales(d)[:, None], lanes, axis=1)
@@ -153,7 +161,7 @@ class Run:
         from_data, full = self.noise.scale is None, self.noise.covariance_at_x
         sigma = np.empty((d, d, lanes) if full else (0, 0, 0))
         functions = (
-            self.algorithm,
+            self.model if is_staged(self.own_step) else self.algorithm,
             self.model,
             self.along,
             self.loss.gradient,

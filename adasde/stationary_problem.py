@@ -11,7 +11,7 @@ import numpy as np
 
 from adasde import optimizers
 from adasde.ensemble import Array
-from adasde.errors import InvalidParameter
+from adasde.errors import InvalidParameter, NoModel
 from adasde.losses import parse_loss
 from adasde.losses.base import Loss
 from adasde.noise import Noise, parse_noise
@@ -88,7 +88,25 @@ def problem_of(optimizer: str, loss: Loss | str, noise: Noise | str, hyperparame
     require_settled(rule)
     values = optimizers.hyperparameters(optimizer, hyperparameters)
     models = {model: _sde(rule, law, model) for model in module.MODELS if model != "algorithm"}
+    _require_expandable(optimizer, models)
     return Problem(optimizer, rule, law, noise, values, hessian, noise.scales(d), models)
+
+
+def _require_expandable(optimizer: str, models: dict[str, SDE]) -> None:
+    """Refuses models whose variance at rest is not O(eta), or whose drift is no function of one gradient."""
+    from adasde.derive.notation import H, Ht, eta
+    from adasde.derive.operations import Operation
+
+    for model, sde in models.items():
+        entries = [*sde.full_drift, *sde.full_covariance]
+        if any(entry.has(H, Ht) or entry.atoms(Operation) for entry in entries):
+            remedy = "it has the Hessian as an operator, or sums over coordinates; use `adasde simulate`"
+            raise NoModel(
+                f"{optimizer}: stationary, model", model, "the models of one gradient in one coordinate", remedy
+            )
+        if any(entry.subs(eta, 0) != 0 for entry in sde.full_covariance):
+            remedy = "the rule's own noise keeps it of order one as eta vanishes; use `adasde simulate`"
+            raise NoModel(f"{optimizer}: stationary, model", model, "the models with a covariance O(eta)", remedy)
 
 
 def _law(noise: Noise) -> Law:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from adasde.derive.expectation import expectation, mean, noise_terms
+from adasde.derive.expectation import NOISES, expectation, mean, noise_terms
 from adasde.derive.growth import growth
 from adasde.derive.law import Law
-from adasde.derive.notation import Z, eta
+from adasde.derive.notation import H, Ht, Z, eta
+from adasde.derive.operations import Batch, variables, workers
 
 FACTORED_TERMS, FACTORED_OPERATIONS = 24, 150
 """Terms of a sum, and operations of it, above which no factors are looked for: long sums hardly ever factor but take
@@ -36,6 +37,8 @@ class StepNoise:
         For Gaussian Z Gram-Schmidt then turns the powers into Hermite polynomials, whose covariance between
         coordinates is a power of their correlation (Mehler).
         """
+        if variables(*self.functions):
+            return None
         if len(self.functions) == 1 and isinstance(self.functions[0], sp.sign):
             return (0,)
         if not all(f.is_polynomial(Z) for f in self.functions) or len(self.functions) != self.diffusion.cols:
@@ -46,11 +49,17 @@ class StepNoise:
 
 def step_noise(increments: tuple[sp.Expr, ...], law: Law) -> StepNoise:
     """The noise of increments h(Z): by their noise functions where these are few, else by the covariance of h."""
-    if len(law.atoms()) == 2:
+    if len(law.atoms()) == 2 and not variables(*increments):
         return _two_valued_noise(increments, law)
     functions = noise_functions(increments)
     gram = gram_matrix(functions, law)
     coefficients = coefficient_matrix(increments, functions)
+    if coefficients.has(H, Ht):
+        # An operator on all coordinates has no root: motions of the noise functions themselves, on which it acts.
+        return StepNoise(functions, gram, sp.sqrt(eta) * (coefficients * cholesky(gram)).applyfunc(sp.expand))
+    if any(e.base == eta and not e.exp.is_Integer for entry in coefficients for e in entry.atoms(sp.Pow)):
+        covariance = (eta * coefficients * gram * coefficients.T).applyfunc(lambda e: sp.factor_terms(sp.expand(e)))
+        return StepNoise(functions, gram, cholesky(covariance))
     if len(functions) <= sum(any(entry != 0 for entry in row) for row in coefficients.tolist()):
         factor = coefficients * cholesky(gram)
     else:
@@ -75,13 +84,15 @@ def _two_valued_noise(increments: tuple[sp.Expr, ...], law: Law) -> StepNoise:
 
 def noise_functions(increments: tuple[sp.Expr, ...]) -> tuple[sp.Expr, ...]:
     """The functions of Z that occur, powers first: Z, Z^2, sign(G + s Z), ..."""
-    functions = {f for h in increments for f in noise_terms(h) if f.has(Z)}
+    functions = {f for h in increments for f in noise_terms(h) if f.has(Z, *NOISES)}
     return tuple(sorted(functions, key=lambda f: (not f.is_polynomial(Z), noise_power(f), str(f))))
 
 
 def noise_power(noise: sp.Expr) -> int:
     """The power of Z by which a noise function grows."""
-    bounded = noise.replace(lambda e: isinstance(e, sp.sign), lambda _: sp.S.One)
+    bounded = noise.replace(lambda e: isinstance(e, workers), lambda e: e.args[0])
+    bounded = bounded.replace(lambda e: isinstance(e, Batch), lambda _: Z)
+    bounded = bounded.replace(lambda e: isinstance(e, sp.sign), lambda _: sp.S.One)
     return int(sp.degree(bounded, Z)) if bounded.is_polynomial(Z) else growth(noise, Z) or 0
 
 

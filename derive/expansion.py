@@ -17,12 +17,12 @@ import sympy as sp
 from adasde.derive import notation
 from adasde.derive.covariance import step_noise
 from adasde.derive.expectation import expectation
-from adasde.derive.functions import Expectation, empirical_sign, laplace_sign, student_t_sign
+from adasde.derive.functions import Expectation, empirical_sign, laplace_sign, student_t_sign, zeta
 from adasde.derive.law import Law, MomentDoesNotExist, NotDerivable
 from adasde.derive.model import SDE, Derivation
 from adasde.derive.names import Named
 from adasde.derive.noise import Gaussian, StudentT
-from adasde.derive.notation import G, Hb, eta, s, sb
+from adasde.derive.notation import G, H, Hb, Ht, eta, s, sb
 from adasde.derive.order_two import order_two_drift
 from adasde.derive.rule import UpdateRule
 from adasde.derive.scaling_limit import increment
@@ -50,6 +50,7 @@ def derive(rule: UpdateRule, law: Law | None = None, order: int = 1) -> Derivati
         raise NotDerivable(f"{rule.name}: the increments vanish to first order in eta at a fixed time t = eta (k - 1)")
     if not noise.functions:
         raise NotDerivable(f"{rule.name}: no noise enters the rule; there is no SDE, only an ODE")
+    curved = any(h.has(H, Ht) for h in one_step.leading)
     mean = sp.Matrix([collect_mean(h, law) for h in one_step.leading])
     drift, along = (mean, None) if order == 1 else order_two_drift(rule, law, one_step, mean)
     named, (drift, diffusion, position) = _name_mean_sign(
@@ -64,7 +65,9 @@ def derive(rule: UpdateRule, law: Law | None = None, order: int = 1) -> Derivati
         drift=sp.ImmutableDenseMatrix(drift),
         diffusion=sp.ImmutableDenseMatrix(diffusion),
         named=named,
-        inputs=(G, s) if order == 1 else (G, s, Hb, sb),
+        inputs=(G, s, *(y for y in (H, Ht) if any(h.has(y) for h in one_step.leading)))
+        if order == 1
+        else (G, s, Hb, sb),
         weak_order=order,
         assumptions=assumptions(rule, law, one_step, noise, order),
         dropped=dropped(rule, law, one_step, order),
@@ -72,7 +75,7 @@ def derive(rule: UpdateRule, law: Law | None = None, order: int = 1) -> Derivati
         singular=bool((one_step.schedules and order == 1) or rule.nonnegative or one_step.singular),
         moments=moments_needed(one_step, noise),
         along=position[0] if order == 2 else None,
-        degrees=noise.degrees,
+        degrees=None if curved else noise.degrees,
     )
     return Derivation(rule, law, derivation_steps(rule, law, one_step, noise, sde), one_step.leading, sde)
 
@@ -110,7 +113,9 @@ def collect_mean(h: sp.Expr, law: Law) -> sp.Expr:
 def _name_mean_sign(named: Named, *matrices: sp.Matrix) -> tuple[Named, tuple[sp.Matrix, ...]]:
     """Mean signs and `Expectation` nodes get the name mu, or mu1, mu2, ..."""
     kinds = (sp.erf, student_t_sign, laplace_sign, empirical_sign, Expectation)
-    means = sorted({f for matrix in matrices for f in matrix.atoms(*kinds)}, key=str)
+    found = {f for matrix in matrices for f in matrix.atoms(*kinds)}
+    inner = {f for node in found if isinstance(node, Expectation) for f in node.args[0].atoms(*kinds)}
+    means = sorted(found - {f for f in inner if f.has(zeta)}, key=str)
     names = [sp.Symbol("mu" if len(means) == 1 else f"mu{i + 1}", real=True) for i in range(len(means))]
     replaced = tuple(matrix.subs(dict(zip(means, names, strict=True))) for matrix in matrices)
     return named + tuple(zip(names, means, strict=True)), replaced

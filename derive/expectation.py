@@ -3,38 +3,61 @@
 Exact: polynomials in Z; signs, absolute values, minima and maxima of affine functions of Z, hence clipping and
 truncation; their products. Under a law on finitely many values everything is exact. Any other function becomes an
 `Expectation` that quadrature evaluates, or is refused where the law is not known.
+
+Where a rule has noise besides Z (own draws, further minibatches, workers: `operations`), these are independent: one is
+integrated after the other, with the rules above, and Z last.
 """
 
 from __future__ import annotations
 
 import sympy as sp
 
+from adasde.derive.functions import Expectation, vote
 from adasde.derive.law import Law, NotDerivable
 from adasde.derive.notation import Z, sign_of
+from adasde.derive.operations import Batch, Own, variables, workers
+
+NOISES = (Own, Batch, workers)
 
 
 def noise_terms(expression: sp.Expr) -> dict[sp.Expr, sp.Expr]:
     """Splits an expression into {noise function: coefficient}.
 
-    A noise function is Z^n, Z^n sign(a Z + b), or a function of Z that no exact rule covers.
+    A noise function is Z^n, Z^n sign(a Z + b), or a function of Z that no exact rule covers; where there is noise
+    besides Z, a product of such functions, each of one or several noises.
 
     Uses sign^2 = 1, which holds almost surely for a law with a density.
     """
+    return noise_terms_of_one(expression, (Z, *variables(expression)))
+
+
+def noise_terms_of_one(expression: sp.Expr, noises: tuple[sp.Basic, ...] = (Z,)) -> dict[sp.Expr, sp.Expr]:
+    """The same with all noise but ``noises`` held fixed."""
     terms: dict[sp.Expr, sp.Expr] = {}
     for term in sp.Add.make_args(sp.expand(signs_only(expression))):
         for part in sp.Add.make_args(sp.expand(_one_sign(term))):
-            coefficient, noise = part.as_independent(Z, as_Add=False)
+            coefficient, noise = part.as_independent(*noises, as_Add=False)
             terms[noise] = terms.get(noise, sp.S.Zero) + coefficient
     return {noise: coefficient for noise, coefficient in terms.items() if coefficient != 0}
 
 
 def expectation(expression: sp.Expr, law: Law) -> sp.Expr:
-    """E over Z under ``law``: exact where a rule covers it, else with `Expectation` nodes."""
+    """E over all noise, Z under ``law``: exact where a rule covers it, else with `Expectation` nodes."""
     return sp.Add(*(coefficient * mean(noise, law) for noise, coefficient in noise_terms(expression).items()))
 
 
 def mean(noise: sp.Expr, law: Law) -> sp.Expr:
     """E of one noise function of `noise_terms`."""
+    others = variables(noise)
+    if others:
+        return expectation(_without(others[0], noise, law), law)
+    if noise.atoms(Expectation) and noise.has(Z):
+        raise NotDerivable(f"{noise} is an integral in two dimensions, for which kernels have no quadrature")
+    return mean_of_one(noise, law)
+
+
+def mean_of_one(noise: sp.Expr, law: Law) -> sp.Expr:
+    """E over Z alone."""
     factors = sp.Mul.make_args(noise)
     kinks = [f for f in factors if isinstance(f, sp.sign | sp.DiracDelta)]
     rest = sp.Mul(*(f for f in factors if f not in kinks))
@@ -52,6 +75,60 @@ def mean(noise: sp.Expr, law: Law) -> sp.Expr:
     return orientation * law.sign_moment(power, shift)
 
 
+def _without(variable: sp.Basic, expression: sp.Expr, law: Law) -> sp.Expr:
+    """E over one noise besides Z, all others held fixed: by the rules for Z under that noise's law."""
+    if isinstance(variable, workers):
+        return _without_workers(expression, law)
+    hidden = sp.Dummy("Z", real=True)
+    own = variable.law if isinstance(variable, Own) else law
+    swapped = expression.xreplace({variable: Z, Z: hidden})
+    terms = noise_terms_of_one(swapped)
+    return sp.Add(*(c * mean_of_one(f, own) for f, c in terms.items())).xreplace({hidden: Z})
+
+
+def _without_workers(expression: sp.Expr, law: Law) -> sp.Expr:
+    """E over all workers: W = mean of n copies of u has E W = E u and E V W = E V E W + Cov(u_V, u_W)/n, and the sign
+    of a mean of signs is a majority vote."""
+    result = sp.S.Zero
+    for term in sp.Add.make_args(sp.expand(expression)):
+        fixed, moving = term.as_independent(workers, as_Add=False)
+        factors = [base for base, n in (f.as_base_exp() for f in sp.Mul.make_args(moving)) for _ in range(_whole(n))]
+        signs = [f for f in factors if isinstance(f, sp.sign)]
+        means = [f for f in factors if isinstance(f, workers)]
+        others = set(factors) - {*signs, *means}
+        if others or len(means) > 2 or len(set(signs)) > 1 or (len(signs) % 2 and means):
+            raise NotDerivable(f"the mean of {moving} is not known: workers enter by means, products of two, and votes")
+        value = _vote(signs[0].args[0], law) if len(signs) % 2 else sp.S.One
+        if means:
+            value *= _product_of_means(means, law)
+        result += fixed * value
+    return result
+
+
+def _product_of_means(means: list[sp.Expr], law: Law) -> sp.Expr:
+    first = [expectation(w.args[0], law) for w in means]
+    if len(means) == 1:
+        return first[0]
+    (u, n), (v, m) = (w.args for w in means)
+    if n != m:
+        raise NotDerivable(f"{means[0]} and {means[1]} are means over different workers")
+    return first[0] * first[1] + (expectation(u * v, law) - first[0] * first[1]) / n
+
+
+def _vote(inner: sp.Expr, law: Law) -> sp.Expr:
+    """E sign(c W), W a mean of n signs, n odd."""
+    scale, w = inner.as_independent(workers, as_Add=False)
+    if not isinstance(w, workers) or not isinstance(w.args[0], sp.sign) or sign_of(scale) == 0:
+        raise NotDerivable(f"the mean of sign({inner}) is not known: a vote is the sign of a mean of signs")
+    return sign_of(scale) * vote(expectation(w.args[0], law), w.args[1])
+
+
+def _whole(exponent: sp.Expr) -> int:
+    if not (exponent.is_Integer and exponent.is_positive):
+        raise NotDerivable(f"workers enter with the power {exponent}, whose mean is not known")
+    return int(exponent)
+
+
 def signs_only(expression: sp.Expr) -> sp.Expr:
     """Absolute values, minima, maxima and steps of functions of Z written with signs."""
     expression = expression.replace(lambda e: _clipped(e) is not None, lambda e: _clipped(e))
@@ -67,7 +144,7 @@ def signs_only(expression: sp.Expr) -> sp.Expr:
 def unsmoothed_kinks(expression: sp.Expr) -> list[sp.Expr]:
     """Signs, absolute values and extrema of something without noise that is not constant: nothing smooths them."""
     kinks = expression.atoms(sp.sign, sp.Abs, sp.Min, sp.Max, sp.Heaviside)
-    return sorted((e for e in kinks if not e.has(Z) and e.free_symbols), key=str)
+    return sorted((e for e in kinks if not e.has(Z, *NOISES) and e.free_symbols), key=str)
 
 
 def _clipped(expression: sp.Expr) -> sp.Expr | None:

@@ -124,6 +124,83 @@ def _mean_sign_latex(printer: Any, c: sp.Expr, n: sp.Expr, exp: str | None) -> s
     return text if exp is None else f"{{{text}}}^{{{exp}}}"
 
 
+class vote(sp.Function):
+    """E sign(e_1 + ... + e_n) for independent signs e_i of mean mu, n odd, as ``vote(mu, n)``: the majority of n.
+
+    2 P[Bin(n, (1 + mu)/2) > n/2] - 1 = mu sum_{j <= (n-1)/2} C(2j, j) ((1 - mu^2)/4)^j.
+    """
+
+    nargs = 2
+    is_real = True
+
+    @classmethod
+    def eval(cls, mu: sp.Expr, n: sp.Expr) -> sp.Expr | None:
+        if n.is_Integer and n.is_even:
+            from adasde.derive.law import NotDerivable
+
+            raise NotDerivable(f"a vote of n = {n} is outside {{1, 3, 5, ...}}: an even number can tie")
+        return sp.S.Zero if mu.is_zero else mu if n == 1 else None
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        if argindex != 1:
+            raise sp.function.ArgumentIndexError(self, argindex)
+        return vote_slope(*self.args)
+
+    def closed_form(self) -> sp.Expr:
+        """The sum above, for n a number."""
+        mu, n = self.args
+        return mu * sum(sp.binomial(2 * j, j) * ((1 - mu**2) / 4) ** j for j in range((int(n) + 1) // 2))
+
+    def _eval_evalf(self, prec: int) -> sp.Expr | None:
+        return self.closed_form().evalf(int(prec * 0.30103) + 1) if self.args[1].is_Number else None
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        text = rf"\mathrm{{vote}}_{{{printer._print(self.args[1])}}}\left({printer._print(self.args[0])}\right)"
+        return text if exp is None else f"{{{text}}}^{{{exp}}}"
+
+
+class vote_error(sp.Function):
+    """P[Bin(n, q) > n/2], n odd: how probable the less likely outcome of a vote is, accurate relative to its size."""
+
+    nargs = 2
+    is_real = True
+
+    def _eval_evalf(self, prec: int) -> sp.Expr | None:
+        q, n = self.args
+        if not n.is_Number:
+            return None
+        terms = (sp.binomial(int(n), j) * q**j * (1 - q) ** (int(n) - j) for j in range((int(n) + 1) // 2, int(n) + 1))
+        return sp.Add(*terms).evalf(int(prec * 0.30103) + 1)
+
+
+class vote_slope(sp.Function):
+    """d vote(mu, n)/d mu = n C(n - 1, (n - 1)/2) ((1 - mu^2)/4)^((n - 1)/2)."""
+
+    nargs = 2
+    is_real = True
+
+    @classmethod
+    def eval(cls, mu: sp.Expr, n: sp.Expr) -> sp.Expr | None:
+        return sp.S.One if n == 1 else None
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        if argindex != 1:
+            raise sp.function.ArgumentIndexError(self, argindex)
+        mu, n = self.args
+        return -(n - 1) * mu / (1 - mu**2) * self
+
+    def _eval_evalf(self, prec: int) -> sp.Expr | None:
+        mu, n = self.args
+        if not n.is_Number:
+            return None
+        half = (int(n) - 1) // 2
+        return (n * sp.binomial(2 * half, half) * ((1 - mu**2) / 4) ** half).evalf(int(prec * 0.30103) + 1)
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        text = rf"\mathrm{{vote}}'_{{{printer._print(self.args[1])}}}\left({printer._print(self.args[0])}\right)"
+        return text if exp is None else f"{{{text}}}^{{{exp}}}"
+
+
 class Expectation(sp.Function):
     """E h(Z) of a function h without a closed form, as ``Expectation(h(zeta), f(zeta))`` with f the density.
 
@@ -137,7 +214,8 @@ class Expectation(sp.Function):
     @classmethod
     def of(cls, function: sp.Expr, z: sp.Symbol, law: Law) -> sp.Expr:
         """E of ``function`` of z under ``law``; constants come out."""
-        density = sp.S.Zero if law.name == "empirical" else law.density(zeta)
+        # Expanded, as an expansion of what surrounds the node would leave it: equal nodes must stay equal.
+        density = sp.S.Zero if law.name == "empirical" else sp.expand(law.density(zeta))
         if not function.has(z):
             return function
         return cls(function.subs(z, zeta), density)

@@ -7,6 +7,7 @@ import sympy as sp
 from adasde.derive import notation
 from adasde.derive.expectation import affine
 from adasde.derive.notation import Z, eta, sign_of
+from adasde.derive.operations import variables
 
 Named = tuple[tuple[sp.Symbol, sp.Expr], ...]
 """((symbol, value), ...), each value in terms of the earlier ones."""
@@ -51,7 +52,7 @@ class Names:
     def apply_to_signs(self, expressions: list[sp.Expr]) -> list[sp.Expr]:
         """sign(a Z + b) as sign(Z + q), q = b/a, where it is the only sign of Z and q does not change with eta."""
         kinks = {e for h in expressions for e in h.atoms(sp.sign, sp.DiracDelta) if e.has(Z)}
-        if not kinks or any(not e.args[0].is_polynomial(Z) for e in kinks):
+        if not kinks or any(not e.args[0].is_polynomial(Z) or variables(e) for e in kinks):
             return expressions
         pieces = {e: affine(e.args[0]) for e in kinks}
         shifts = {sp.factor(shift) for _, shift, _ in pieces.values()}

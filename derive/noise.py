@@ -36,6 +36,33 @@ class Gaussian(Law):
         earlier = (n - 1) * self.sign_moment(n - 2, c) if n >= 2 else sp.S.Zero
         return earlier + 2 * (-c) ** (n - 1) * self.density(c)
 
+    def mean(self, function: sp.Expr, z: sp.Symbol) -> sp.Expr:
+        """Exact also for Z^n erf(a Z + b) (what is left of a sign after another normal draw is integrated out): with
+        m = b/sqrt(1 + 2 a^2), E erf = erf(m), and by parts E[Z h] = E h'."""
+        factors = sp.Mul.make_args(function)
+        smooth = [f for f in factors if isinstance(f, sp.erf)]
+        rest = sp.Mul(*(f for f in factors if f not in smooth))
+        if len(smooth) != 1 or not rest.is_polynomial(z) or not _affine(smooth[0].args[0], z):
+            return super().mean(function, z)
+        b, a = sp.Poly(smooth[0].args[0], z).all_coeffs()[::-1]
+        return sp.Add(*(c * self._erf_moment(n, a, b) for (n,), c in sp.Poly(rest, z).terms()))
+
+    def _erf_moment(self, n: int, a: sp.Expr, b: sp.Expr) -> sp.Expr:
+        """E[Z^n erf(a Z + b)] = (n - 1) E[Z^(n-2) erf] + 2 a/sqrt(pi) E[Z^(n-1) e^-(a Z + b)^2]; under the last weight
+        Z is normal with mean -2 a b/w and variance 1/w, w = 1 + 2 a^2."""
+        w = sp.factor(1 + 2 * a**2)
+        if n == 0:
+            return sp.erf(b / sp.sqrt(w))
+        earlier = (n - 1) * self._erf_moment(n - 2, a, b) if n >= 2 else sp.S.Zero
+        shifted = sum(
+            sp.binomial(n - 1, j) * (-2 * a * b / w) ** (n - 1 - j) * self.moment(j) / sp.sqrt(w) ** j for j in range(n)
+        )
+        return earlier + 2 * a / sp.sqrt(sp.pi) * sp.exp(-(b**2) / w) / sp.sqrt(w) * shifted
+
+
+def _affine(inner: sp.Expr, z: sp.Symbol) -> bool:
+    return bool(inner.is_polynomial(z) and sp.degree(inner, z) == 1)
+
 
 @dataclass(frozen=True)
 class StudentT(Law):
@@ -100,6 +127,27 @@ class Laplace(Law):
     def sign_moment(self, n: int, c: sp.Expr) -> sp.Expr:
         """Signed areas by parts: `laplace_sign` of order n."""
         return laplace_sign(c, n)
+
+
+@dataclass(frozen=True)
+class Uniform(Law):
+    """Z uniform on (-1, 1), of variance 1/3: a law of a rule's own draws, not of gradients."""
+
+    name: str = "uniform"
+    smooth: bool = False
+
+    def moment(self, n: int) -> sp.Expr:
+        """E Z^n = 1/(n + 1) for even n, 0 for odd n."""
+        return sp.S.Zero if n % 2 else sp.Rational(1, n + 1)
+
+    def density(self, y: sp.Expr) -> sp.Expr:
+        return sp.Piecewise((sp.S.Half, sp.Abs(y) < 1), (0, True))
+
+    def sign_moment(self, n: int, c: sp.Expr) -> sp.Expr:
+        """(1 - (-1)^n - 2 (-y)^(n+1))/(2 (n + 1)) with y = c clipped to [-1, 1]; y itself for n = 0."""
+        inside = all(notation.sign_of(gap) > 0 for gap in (1 - c, 1 + c))
+        y = c if inside else sp.Max(-1, sp.Min(c, 1))
+        return (1 - (-1) ** n - 2 * (-y) ** (n + 1)) / sp.Integer(2 * (n + 1))
 
 
 @dataclass(frozen=True)

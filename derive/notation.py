@@ -42,6 +42,7 @@ theta = sp.Symbol("theta", nonnegative=True)
 nu = sp.Symbol("nu", positive=True)
 p = sp.Symbol("p", positive=True)
 Hb, sb = sp.symbols("Hb sb", real=True)
+H, Ht = sp.symbols("H Ht", real=True)
 
 
 def moment_symbol(n: int) -> sp.Symbol:
@@ -81,6 +82,8 @@ MEANINGS: dict[sp.Symbol, Meaning] = {
     theta: Meaning("theta", "decoupled weight decay", "1/[t]"),
     nu: Meaning("nu", "degrees of freedom of the Student-t noise", "1"),
     p: Meaning("p", "probability of the upper value of two-point noise", "1"),
+    H: Meaning("H", "Hessian of the loss, acting on the vector of what it multiplies", "[f]/[x]^2"),
+    Ht: Meaning("Ht", "transposed Jacobian of a two-player field, acting on what it multiplies", "[f]/[x]^2"),
     Hb: Meaning("Hb", "Hessian times the leading position drift (order two)", "[f]/[x]/[t]"),
     sb: Meaning("sb", "derivative of the noise scale along the leading position drift (order two)", "[f]/[x]/[t]"),
 }

@@ -36,6 +36,11 @@ class OneStep:
     """
 
     def __init__(self, rule: UpdateRule) -> None:
+        if rule.composite:
+            raise NotDerivable(
+                f"{rule.name}: one step at two batch sizes is compared for rules of one gradient in one coordinate; "
+                "this one has noise of its own, further gradients, workers or norms"
+            )
         self.rule = rule = with_decay_in_the_loss(rule)
         for state, update in zip(rule.states[1:], rule.update[1:], strict=True):
             reason = without_drift(rule, state, late(update, rule.name))

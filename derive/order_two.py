@@ -12,7 +12,7 @@ import sympy as sp
 from adasde.derive.expectation import expectation, unsmoothed_kinks
 from adasde.derive.law import Law, NotDerivable
 from adasde.derive.names import Named, derivative
-from adasde.derive.notation import G, Hb, eta, s, sb, t
+from adasde.derive.notation import G, H, Hb, Ht, eta, s, sb, t
 from adasde.derive.rule import UpdateRule
 from adasde.derive.scaling_limit import Increment
 
@@ -40,7 +40,18 @@ def transport(drift: sp.Matrix, rule: UpdateRule, named: Named) -> list[sp.Expr]
 
 
 def require_smooth(rule: UpdateRule, law: Law, one_step: Increment) -> None:
-    """Refuses a kink that the noise does not smooth as eta -> 0, or that it smooths by a law without a density."""
+    """Refuses a kink that the noise does not smooth as eta -> 0, or that it smooths by a law without a density; and
+    what takes derivatives of the loss that kernels are not given."""
+    if any(h.has(H, Ht) for h in (*one_step.leading, *one_step.correction)):
+        raise NotDerivable(
+            f"{rule.name}: no model of weak order two: a gradient elsewhere is expanded to first order in the "
+            "distance, and its next term takes third derivatives of f"
+        )
+    if any(e.base == eta and e.exp == -sp.S.Half for h in one_step.leading for e in h.atoms(sp.Pow)):
+        raise NotDerivable(
+            f"{rule.name}: no model of weak order two: noise of size sqrt(eta) makes the covariance of order one, and "
+            "its correction takes third derivatives of f"
+        )
     for state, h in zip(rule.states, one_step.leading, strict=True):
         limit = h.subs(eta, 0)
         kinks = unsmoothed_kinks(limit)

@@ -21,6 +21,7 @@ import sympy as sp
 
 from adasde.derive import notation
 from adasde.derive.notation import eta, rho1, rho2, rho3
+from adasde.derive.operations import Own, is_composite
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,12 @@ def hyperparameter(
     return Hyperparameter(name, symbol, meaning or name, domain, default, torch or name)
 
 
+def count(name: str, default: int, odd: bool = False, meaning: str = "") -> Hyperparameter:
+    """A whole number of at least one: workers, kept coordinates, rows of a matrix."""
+    domain = "{1, 3, 5, ...}" if odd else "{1, 2, 3, ...}"
+    return Hyperparameter(name, sp.Symbol(name, positive=True, integer=True), meaning or name, domain, default, name)
+
+
 @dataclass(frozen=True)
 class UpdateRule:
     """A stochastic optimizer as its update rule.
@@ -138,9 +145,9 @@ class UpdateRule:
     def __post_init__(self) -> None:
         if not self.states or self.states[0] != notation.x:
             raise ValueError(f"{self.name}: states must start with the position x, not {self.states}")
-        allowed = {*self.states, notation.g, notation.k, *(h.symbol for h in self.hyperparameters)}
+        allowed = {*self.states, notation.g, notation.s, notation.k, *(h.symbol for h in self.hyperparameters)}
         for state, expression in zip(self.states, self.update, strict=True):
-            unknown = expression.free_symbols - allowed
+            unknown = expression.free_symbols - allowed - expression.atoms(Own)
             if unknown:
                 names = ", ".join(sorted(map(str, unknown)))
                 raise ValueError(
@@ -149,6 +156,11 @@ class UpdateRule:
         for state, _ in self.initial:
             if state not in self.states[1:]:
                 raise ValueError(f"{self.name}: {state} has an initial value, but is no state besides the position")
+
+    @property
+    def composite(self) -> bool:
+        """Whether a step needs more than the coordinate's own gradient: see `operations`."""
+        return is_composite(*self.update)
 
 
 def update_rule(

@@ -17,7 +17,8 @@ import sympy as sp
 from adasde.derive.branches import has_early_branch, late
 from adasde.derive.law import NotDerivable
 from adasde.derive.names import Named, Names
-from adasde.derive.notation import G, Z, eta, g, k, s, t
+from adasde.derive.notation import eta, k, t
+from adasde.derive.operations import require_uncoupled, with_noise
 from adasde.derive.rule import Hyperparameter, UpdateRule
 
 Schedules = tuple[tuple[sp.Expr, sp.Expr], ...]
@@ -50,6 +51,7 @@ class Increment:
 
 def increment(rule: UpdateRule, order: int = 1) -> Increment:
     """The leading term h0 of one step divided by eta, and the next one, with the gradient written as G + s Z."""
+    require_uncoupled(rule.name, rule.states, rule.update)
     after = sp.Dummy("t after the step", positive=True)
     rates, schedules = _schedules(rule, order, after)
     kept = {h.rate: sp.Dummy(f"eta {h.rate}", positive=True) for h in rule.hyperparameters if h.large and h.rate}
@@ -162,7 +164,7 @@ def _scaled(
     for h in rule.hyperparameters:
         if h.rate is not None:
             change = change.subs(h.symbol, 1 - kept[h.rate] if h.rate in kept else h.scaled)
-    return change.subs(g, G + s * Z)
+    return with_noise(rule.name, change)
 
 
 def _on_the_clock(change: sp.Expr, after: sp.Symbol) -> sp.Expr:
@@ -182,6 +184,8 @@ def _at_zero(change: sp.Expr) -> sp.Expr | None:
 
 def _two_terms(change: sp.Expr, state: sp.Symbol, update: sp.Expr, rule: UpdateRule) -> tuple[sp.Expr, sp.Expr]:
     """h0 and h1 of the increment eta h0 + eta^2 h1. What has no factor eta of its own has a product eta rho."""
+    if any(e.base == eta and not e.exp.is_Integer for e in change.atoms(sp.Pow)):
+        return _with_roots(change, state, rule)
     terms = []
     for n in range(3):
         value = _at_zero(sp.diff(change, eta, n) if n else change)
@@ -191,6 +195,20 @@ def _two_terms(change: sp.Expr, state: sp.Symbol, update: sp.Expr, rule: UpdateR
         terms.append(term if n else sp.factor(sp.expand(term)))
     if all(sp.expand(term) == 0 for term in terms):
         raise NotDerivable(f"{rule.name}: the increment of {state} vanishes to second order in eta")
-    if change.has(t) and all(sp.expand(term) == 0 for term in terms[:2]):
-        raise NotDerivable(f"{rule.name}: the step number enters other than through beta^k or eta k: {change}")
     return terms[0] / eta + terms[1], terms[2]
+
+
+def _with_roots(change: sp.Expr, state: str, rule: UpdateRule) -> tuple[sp.Expr, sp.Expr]:
+    """The same for an increment sqrt(eta) w + eta h0 + O(eta^(3/2)) with noise w of the rule's own: h0 + w/sqrt(eta),
+    whose covariance eta Cov is of order one; and what is left to order eta^2."""
+    root = sp.Dummy("root", positive=True)
+    series = sp.expand(change.subs(eta, root**2))
+    terms = []
+    for n in range(5):
+        term = (sp.diff(series, root, n) if n else series).subs(root, 0) / sp.factorial(n)
+        if term.has(sp.zoo, sp.nan, sp.oo):
+            raise NotDerivable(f"{rule.name}: the increment of {state} is not smooth in sqrt(eta) at 0")
+        terms.append(sp.expand(term))
+    if terms[0] != 0 or terms[3] != 0:
+        raise NotDerivable(f"{rule.name}: the increment of {state} has terms of order 0 or 3/2 in eta")
+    return terms[1] / sp.sqrt(eta) + terms[2], terms[4]

@@ -10,7 +10,8 @@ from adasde.derive.functions import Expectation, empirical_sign, student_t_sign
 from adasde.derive.law import Law, NotDerivable
 from adasde.derive.model import SDE, Equation, Step
 from adasde.derive.names import Named
-from adasde.derive.notation import G, Hb, Z, eta, g, k, s, sb, t
+from adasde.derive.notation import G, H, Hb, Ht, Z, eta, g, k, s, sb, t
+from adasde.derive.operations import Batch, Own, variables, workers
 from adasde.derive.rule import UpdateRule
 from adasde.derive.scaling_limit import Increment
 
@@ -22,7 +23,11 @@ def moments_needed(one_step: Increment, noise: StepNoise) -> int:
 
 def assumptions(rule: UpdateRule, law: Law, one_step: Increment, noise: StepNoise, order: int) -> tuple[str, ...]:
     """What must hold for the model to be right."""
-    notes = [f"g = G + s Z with {law.name} Z, {DIAGONAL}"]
+    notes = [f"g = G + s Z with {law.name} Z, {DIAGONAL}", *_further_noise(noise)]
+    if any(h.has(H, Ht) for h in one_step.leading):
+        notes.append(
+            "a gradient at x + d is G + s Z + H d: f quadratic over the distance d, s constant, d = O(sqrt(eta))"
+        )
     highest = moments_needed(one_step, noise)
     if highest and law.exists(highest) != True:  # noqa: E712 - sympy relational
         notes.append(f"{law.exists(highest)}: the covariance of one step needs a moment of order {highest}")
@@ -47,11 +52,24 @@ def assumptions(rule: UpdateRule, law: Law, one_step: Increment, noise: StepNois
     return tuple(notes)
 
 
+def _further_noise(noise: StepNoise) -> list[str]:
+    """What is assumed of the noise besides Z."""
+    found = variables(*noise.functions)
+    notes = [f"{y}: {y.kind} draws of the rule's own, independent of Z" for y in found if isinstance(y, Own)]
+    if any(isinstance(y, Batch) for y in found):
+        notes.append("minibatches independent of each other")
+    if any(isinstance(y, workers) for y in found):
+        notes.append("workers independent of each other, with the same gradient and noise scale")
+    return notes
+
+
 def dropped(rule: UpdateRule, law: Law, one_step: Increment, order: int) -> tuple[str, ...]:
     """The terms of the next order that the model leaves out."""
     if order == 2:
         return ("drift: O(eta^2)", "covariance of one step: O(eta^2)")
     notes = []
+    if any(h.has(H, Ht) for h in one_step.leading):
+        notes.append("drift and covariance: third derivatives of f times the squared distance to the other point")
     for state, h1 in zip(rule.states, one_step.correction, strict=True):
         if sp.expand(h1) != 0:
             notes.append(f"drift of {state}: eta * ({_mean_or_reason(h1, law)})")

@@ -24,7 +24,7 @@ from collections import Counter
 
 import sympy as sp
 
-from adasde.derive.functions import Expectation, laplace_sign
+from adasde.derive.functions import Expectation, laplace_sign, vote, vote_error
 from adasde.derive.law import Law
 from adasde.derive.model import SDE
 from adasde.derive.noise import Mixture
@@ -94,7 +94,7 @@ def tail_form(sde: SDE) -> SDE:
     if not sde.diffusion.free_symbols & set(found) or _variance_of_one_sign(sde, found):
         return sde
     form = _TailForm(tuple(found.values()), standardised(sde.law))
-    diffusion = sde.diffusion.applyfunc(form)
+    diffusion = sde.diffusion.applyfunc(lambda entry: form(_votes_by_error(entry, found)))
     named: list[tuple[sp.Symbol, sp.Expr]] = []
     for name, value in sde.named:
         sign = found.get(name)
@@ -103,6 +103,15 @@ def tail_form(sde: SDE) -> SDE:
             value = sign.split
         named.append((name, value))
     return dataclasses.replace(sde, diffusion=sp.ImmutableDenseMatrix(diffusion), named=tuple(named))
+
+
+def _votes_by_error(entry: sp.Expr, found: dict[sp.Symbol, MeanSign]) -> sp.Expr:
+    """1 - vote(mu, n)^2 = 4 V (1 - V), V the probability that the less likely side wins."""
+    for node in entry.atoms(vote):
+        if node.args[0] in found:
+            less = vote_error(found[node.args[0]].symbols[1], node.args[1])
+            entry = entry.subs(1 - node**2, 4 * less * (1 - less))
+    return entry
 
 
 def _variance_of_one_sign(sde: SDE, found: dict[sp.Symbol, MeanSign]) -> bool:

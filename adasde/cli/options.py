@@ -35,6 +35,13 @@ def run_options(command: Command) -> Command:
             click.option("--beta2", "--beta", "--alpha", "beta2", type=float, help="Decay of the second moment."),
             click.option("--eps", type=float, help="Added to the root of the second moment."),
             click.option("--weight-decay", type=float, help="Decoupled weight decay theta."),
+            click.option(
+                "--set",
+                "further",
+                multiple=True,
+                metavar="NAME=VALUE",
+                help="Any other hyperparameter of the rule, e.g. rho=0.05.",
+            ),
             click.option("--steps", default=1000, show_default=True, help="Optimizer steps."),
             click.option("--paths", default=10_000, show_default=True, help="Independent paths."),
             click.option("--seed", default=0, show_default=True, help="Seed of all noise."),
@@ -61,8 +68,11 @@ def run_arguments(options: dict[str, Any]) -> dict[str, Any]:
     arguments = {name: options[name] for name in ("loss", "steps", "paths", "seed", "start", "threads")}
     arguments["noise"] = parse_noise(options["noise"], options["batch"])
     arguments["x0"] = numbers("x0", options["x0"])
-    arguments["init"] = dict(_pair(text) for text in options["init"])
-    return arguments | {name: options[name] for name in HYPERPARAMETERS if options[name] is not None}
+    arguments["init"] = dict(_pair("init", "STATE=VALUE", text) for text in options["init"])
+    further = dict(_pair("set", "NAME=VALUE", text) for text in options["further"])
+    for name in arguments.keys() & further.keys():
+        raise InvalidParameter("set: NAME", name, "the hyperparameters of the rule", f"use --{name} for that")
+    return arguments | further | {name: options[name] for name in HYPERPARAMETERS if options[name] is not None}
 
 
 def numbers(parameter: str, text: str | None) -> list[float] | None:
@@ -76,9 +86,10 @@ def numbers(parameter: str, text: str | None) -> list[float] | None:
         raise InvalidParameter(parameter, repr(text), domain, "write it like 1,-1") from None
 
 
-def _pair(text: str) -> tuple[str, float]:
+def _pair(option: str, form: str, text: str) -> tuple[str, float]:
     name, equals, value = text.partition("=")
     try:
         return name, float(value if equals else "missing")
     except ValueError:
-        raise InvalidParameter("init", repr(text), "the form STATE=VALUE", "write it like v=0.25") from None
+        example = "v=0.25" if option == "init" else "rho=0.05"
+        raise InvalidParameter(option, repr(text), f"the form {form}", f"write it like {example}") from None

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 KINDS = {
     "quadratic": "quadratic:a,b,... (f = sum a_i x_i^2 / 2) or quadratic:@H.npy (a dense matrix)",
     "saddle": "saddle (the embedded saddle of Compagnoni et al. 2025) or saddle:h1,h2,...",
+    "game": "game:LAMBDA[,A,B] (two players on f = A x^2/2 + LAMBDA x y - B y^2/2; f is reported as |z|^2/2)",
     "mlp": "mlp:breast_cancer[:[HIDDEN,HIDDEN,...][:tanh|relu]] (scikit-learn's data, standardised)",
     "net": "net:NAME in torch (mlp-breast-cancer, mlp10-breast-cancer, cnn-digits, resnet-digits, vit-digits, "
     "char-transformer; cnn-mnist, vit-mnist, resnet-cifar10 from files), or net:./file.py:make for one of your own",
@@ -23,10 +24,11 @@ _HOMES = {
     "Loss": "base",
     "Quadratic": "quadratic",
     "EmbeddedSaddle": "saddle",
+    "Game": "games",
     "MLP": "mlp",
     "breast_cancer": "mlp",
 }
-__all__ = ["KINDS", "MLP", "EmbeddedSaddle", "Loss", "Quadratic", "breast_cancer", "parse_loss"]
+__all__ = ["KINDS", "MLP", "EmbeddedSaddle", "Game", "Loss", "Quadratic", "breast_cancer", "parse_loss"]
 
 
 def __getattr__(name: str) -> Any:
@@ -49,11 +51,23 @@ def parse_loss(text: str) -> Loss:
         from adasde.losses.saddle import EmbeddedSaddle
 
         return EmbeddedSaddle(_numbers("saddle: h", rest)) if rest else EmbeddedSaddle()
+    if kind == "game":
+        return _game(_numbers("game: numbers", rest))
     if kind == "mlp":
         return _mlp(rest)
     if kind == "net":
         return _net(rest)
     raise UnknownName("loss", kind, KINDS)
+
+
+def _game(numbers: tuple[float, ...]) -> Loss:
+    from adasde.losses.games import Game
+
+    if len(numbers) not in (1, 3):
+        remedy = "write game:LAMBDA or game:LAMBDA,A,B"
+        raise InvalidParameter("game: number of numbers", len(numbers), "{1, 3}", remedy)
+    coupling, first, second = (*numbers, 0.0, 0.0)[:3]
+    return Game(coupling, (first, second))
 
 
 def _net(rest: str) -> Loss:

@@ -31,6 +31,7 @@ class Loss:
     family          the loops of `flat.FAMILIES` that gradient's operations fit into, if any
     noise_covariance  `COVARIANCE` or None: per-sample covariance (d, d) of the gradient at x, whose diagonal is the
                     square of noise_scale where a loss has both
+    adjoint         `HESSIAN_VECTOR` or None: J^T u where gradient is a field whose Jacobian J is not symmetric
     """
 
     name: str
@@ -45,6 +46,7 @@ class Loss:
     lanes: int = 8
     family: str | None = None
     noise_covariance: Any = None
+    adjoint: Any = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Functions of this package by name, so that another process finds them in numba's cache; a user's own by

@@ -29,7 +29,9 @@ KURTOSIS_FROM = 9.0
 
 def closed_forms(setting: Setting) -> list[Check]:
     """SignSGD: its exact stationary law. Rules that are linear with a frozen preconditioner: mean and covariance on a
-    quadratic. Other rules have no closed form here, and no checks."""
+    quadratic. Other rules have no closed form here, and no checks; nor have steps in stages."""
+    if setting.rule.composite:
+        return []
     if setting.rule.name == "signsgd":
         return [_lattice_law(setting), _sign_stationary_variance(setting)]
     frozen = _frozen(setting, RATE)

@@ -13,10 +13,12 @@ from adasde.derive.tails import standardised
 from adasde.ensemble import Array
 from adasde.plan import plan
 from adasde.run import Run
+from adasde.staged import is_staged
 from adasde.verify.check import Check, check
 from adasde.verify.evaluation import values_at
 from adasde.verify.gauss import kernel_quadrature
 from adasde.verify.setting import Setting
+from adasde.verify.staged import generated_steps, own_draws, staged_rule
 
 LANES = 24
 QUADRATIC = "quadratic:1,0.5,2"
@@ -29,12 +31,18 @@ ROUNDING = 1e-15
 
 def generated_kernels(setting: Setting) -> list[Check]:
     """Compiled step, plain Python body and printed equations agree; zero noise is the ODE; the driver adds nothing."""
-    return [
+    if is_staged(setting.step):
+        return generated_steps(setting)
+    found = [
+        *generated_steps(setting),
         *_steps_equal_equations(setting),
         *kernel_quadrature(setting, _points(setting)),
-        _zero_noise_is_the_ode(setting),
-        _driver_is_the_recursion(setting),
     ]
+    if not own_draws(setting):
+        found.append(_zero_noise_is_the_ode(setting))
+    if not staged_rule(setting):
+        found.append(_driver_is_the_recursion(setting))
+    return found
 
 
 def _points(setting: Setting) -> list[dict[sp.Symbol, sp.Expr]]:
@@ -69,7 +77,8 @@ class _Lanes:
 
 def _steps_equal_equations(setting: Setting) -> list[Check]:
     checks = []
-    for name, step, dt_share in (("algorithm", setting.algorithm, 1.0), (setting.sde.model, setting.step, 0.25)):
+    steps = [("algorithm", setting.algorithm, 1.0), (setting.sde.model, setting.step, 0.25)]
+    for name, step, dt_share in steps[1:] if staged_rule(setting) else steps:
         lanes = _Lanes(setting, step.noises)
         dt = lanes.eta * dt_share
         body, compiled = lanes.after(step, dt), lanes.after(step.compiled, dt)

@@ -12,15 +12,18 @@ import sympy as sp
 from numpy.typing import NDArray
 
 from adasde.derive.functions import Expectation, empirical_sign
-from adasde.derive.notation import G, Hb, Z, eps, eta, g, k, m, s, sb, t, v, x
+from adasde.derive.notation import G, H, Hb, Ht, Z, eps, eta, k, m, s, sb, t, v, x
+from adasde.derive.operations import with_noise
 from adasde.derive.rule import UpdateRule
 from adasde.ensemble import Array
+from adasde.verify import staged
 from adasde.verify.check import Check, check
 from adasde.verify.evaluation import Sums, expectations_at, values_at
 from adasde.verify.kinks import switches, zeros
 from adasde.verify.quadrature import RELIABLE
 from adasde.verify.quadrature import rule as quadrature
 from adasde.verify.setting import Setting
+from adasde.verify.staged import by_quadrature, kinks_of_z, sampled_one_step, staged_rule
 
 POINT: dict[sp.Symbol, float] = {x: 0.8, m: 0.35, v: 1.3, G: 0.55, s: 0.9, t: 2.0, Hb: -0.3, sb: 0.2}
 STEPS = (2.0**-9, 2.0**-10, 2.0**-11)
@@ -31,6 +34,7 @@ FURTHER = (0.6, 0.25)
 """Where further states are: those that a rule keeps nonnegative, and others; the next one 0.05 further on."""
 BEND = (0.9, -0.4)
 """f''(x) and f'''(x) at `POINT`."""
+POINT |= {H: BEND[0], Ht: BEND[0]}
 SCALE_SLOPE = 0.3
 """S'(x) at `POINT`."""
 RATES = {"beta2": 1.5, "beta3": 0.7, "ema": 0.9}
@@ -70,6 +74,8 @@ def one_step(setting: Setting) -> list[Check]:
         reason = f"the moment of order {setting.sde.moments} exists but hardly: quadrature is not reliable"
         return [Check(2, "one-step moments", "undecided", reason)]
     steps = STEPS if setting.sde.weak_order == 1 else LARGER_STEPS
+    if staged_rule(setting) and not by_quadrature(setting):
+        return sampled_one_step(setting)
     laws = [_moment_gaps(setting, eta_value) for eta_value in STEPS]
     checks = []
     for part, name in enumerate(("mean", "covariance")):
@@ -108,8 +114,12 @@ def _values(setting: Setting, eta_value: float, rates_fixed: bool) -> dict[str, 
 def kinks(setting: Setting, values: dict[str, float]) -> tuple[float, ...]:
     """The draws at which one step of the rule at `POINT` has a kink; where it has none, the draw at which g = 0."""
     numbers = point(setting.rule) | setting.numbers(**values) | {k: round(POINT[t] / values["lr"]) + 1}
-    updates = sp.Tuple(*(update.subs(g, POINT[G] + POINT[s] * Z).subs(numbers) for update in setting.rule.update))
-    found = {root for switch in switches(updates, Z) for root in zeros(switch, Z)}
+    noisy = (with_noise(setting.rule.name, update) for update in setting.rule.update)
+    updates = sp.Tuple(*(update.subs(numbers) for update in noisy))
+    lone = (switch for switch in switches(updates, Z) if switch.free_symbols == {Z})
+    found = {root for switch in lone for root in zeros(switch, Z)}
+    if staged_rule(setting):
+        found |= set(kinks_of_z(setting, values))
     return tuple(sorted(found)) or (-POINT[G] / POINT[s],)
 
 
@@ -136,19 +146,28 @@ def after_one_step(setting: Setting, values: dict[str, float], z: Array) -> Arra
     return state[:, 0]
 
 
+def after_step(setting: Setting, values: dict[str, float]) -> tuple[Array, Array, Sums]:
+    """States (n, N) after one step at the nodes of all its noise, their weights (N,), and what sums expectations."""
+    z, w = quadrature(setting.noise, kinks(setting, values), setting.sde.moments)
+    if not staged_rule(setting):
+        return after_one_step(setting, values, z), w, _sums(z, w)
+    draws, weights = staged.draws_at(setting, values, z, w)
+    return staged.after_one_step(setting, values, draws), weights, _sums(z, w)
+
+
 def _moment_gaps(setting: Setting, eta_value: float) -> tuple[Array, Array]:
     values = _values(setting, eta_value, rates_fixed=setting.sde.weak_order == 2)
-    z, w = quadrature(setting.noise, kinks(setting, values), setting.sde.moments)
+    after, w, sums = after_step(setting, values)
     at = point(setting.rule)
     start = np.array([at[y] for y in setting.rule.states])
-    change = after_one_step(setting, values, z) - start[:, None]
+    change = after - start[:, None]
     mean = change @ w
     centred = change - mean[:, None]
-    drift, covariance = model_moments(setting, values, _sums(z, w))
+    drift, covariance = model_moments(setting, values, sums)
     gap_mean = np.abs(mean / eta_value - drift) / (1e-3 + np.abs(drift))
     exact = (centred * w) @ centred.T / eta_value
     # eta in place of the variance of a state without noise of the leading order: see `_noisy`.
-    own = np.sqrt(np.where(_noisy(setting, values, _sums(z, w)), np.diag(exact), eta_value))
+    own = np.sqrt(np.where(_noisy(setting, values, sums), np.diag(exact), eta_value))
     size = np.outer(own, own)
     return gap_mean, (np.abs(exact - covariance) / size).ravel()
 
@@ -168,29 +187,30 @@ def _noisy(setting: Setting, values: dict[str, float], sums: Sums) -> NDArray[np
     diagonal = [setting.sde.full_covariance[i, i] / eta for i in range(len(setting.sde.states))]
     if setting.sde.weak_order == 2:
         diagonal = [sp.expand(entry).subs(eta, 0) for entry in diagonal]
-    return values_at(diagonal, point(setting.rule) | setting.numbers(**values), sums) > 0
+    numbers = point(setting.rule) | setting.numbers(**values)
+    return values_at(map(staged.in_one_dimension, diagonal), numbers, sums) > 0
 
 
 def model_moments(setting: Setting, values: dict[str, float], sums: Sums) -> tuple[Array, Array]:
     """Drift (n,) and covariance (n, n) of the model at `POINT`; expectations without a closed form by ``sums``."""
     n, numbers = len(setting.sde.states), point(setting.rule) | setting.numbers(**values)
-    found = values_at([*setting.sde.full_drift, *setting.sde.full_covariance], numbers, sums)
+    entries = [*setting.sde.full_drift, *setting.sde.full_covariance]
+    found = values_at(map(staged.in_one_dimension, entries), numbers, sums)
     return found[:n], found[n:].reshape(n, n)
 
 
 def local_weak_errors(setting: Setting, tests: list[sp.Expr], eta_value: float) -> list[float]:
     """|E u(y') - u - eta L u| for each u, with L the model's generator; rates fixed as eta falls."""
     values = _values(setting, eta_value, rates_fixed=True)
-    z, w = quadrature(setting.noise, kinks(setting, values), setting.sde.moments)
-    after, states = after_one_step(setting, values, z), setting.rule.states
-    places = point(setting.rule)
+    after, w, sums = after_step(setting, values)
+    states, places = setting.rule.states, point(setting.rule)
     at = {y: places[y] for y in states}
     if setting.sde.weak_order == 2:
         return [
             float(abs((sp.lambdify(states, u, "numpy")(*after) - float(u.subs(at))) @ w - expected))
-            for u, expected in zip(tests, expansion_of_order_two(setting, tests, values, _sums(z, w)), strict=True)
+            for u, expected in zip(tests, expansion_of_order_two(setting, tests, values, sums), strict=True)
         ]
-    drift, covariance = model_moments(setting, values, _sums(z, w))
+    drift, covariance = model_moments(setting, values, sums)
     errors = []
     for u in tests:
         function: Callable[..., Any] = sp.lambdify(states, u, "numpy")

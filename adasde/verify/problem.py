@@ -139,6 +139,8 @@ class Optimizer:
 
 def optimizer(rule: UpdateRule, problem: Problem) -> Optimizer:
     """The rule with beta_i = 1 - eta rho_i, k = t/eta + 1 and g = f'(x) + S(x) Z."""
+    if rule.composite:
+        raise NotDerivable(f"{rule.name}: weak orders by transfer operators are for one noise in a step, not in stages")
     scaling = {h.symbol: h.scaled for h in rule.hyperparameters if h.rate is not None}
     later = [late(update, rule.name) for update in rule.update]
     updates = [u.subs(g, G + s * Z).subs(scaling).subs(k, t / eta + 1) for u in later]

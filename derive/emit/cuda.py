@@ -42,13 +42,22 @@ def cuda_module(rule: UpdateRule, sdes: list[SDE], laws: list[Law], helpers_dige
 
 def _kernels(rule: UpdateRule, sdes: list[SDE], laws: list[Law]) -> list[Kernel]:
     algorithm = algorithm_body(rule)
-    prose = algorithm_docstring(rule, algorithm)
+    prose = algorithm_docstring(rule, f"{algorithm.operations} operations per lane")
     kernels = [
         Kernel(f"algorithm_{law.name.replace('-', '_')}", "algorithm", law, algorithm, None, prose) for law in laws
     ]
     for sde in sdes:
         body, along = sde_body(sde), None if sde.along is None else along_body(sde)
-        kernels.append(Kernel(function_name(sde), sde.model, sde.law, body, along, sde_docstring(sde, body)))
+        kernels.append(
+            Kernel(
+                function_name(sde),
+                sde.model,
+                sde.law,
+                body,
+                along,
+                sde_docstring(sde, f"{body.operations} operations per lane"),
+            )
+        )
     return kernels
 
 

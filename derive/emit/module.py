@@ -9,8 +9,9 @@ import sympy as sp
 
 from adasde.derive import notation
 from adasde.derive.emit.lanes import LaneBody, algorithm_body, along_body, sde_body
-from adasde.derive.emit.printer import HELPERS, code, next_value, sum_over_nodes
+from adasde.derive.emit.printer import HELPERS, STAGE_HELPERS, VOTES, code, next_value, sum_over_nodes
 from adasde.derive.emit.prose import algorithm_docstring, sde_docstring
+from adasde.derive.emit.stages import ARGUMENTS, algorithm_stages, draws_text, is_staged, model_stages
 from adasde.derive.functions import Expectation
 from adasde.derive.model import SDE
 from adasde.derive.rule import Hyperparameter, UpdateRule
@@ -28,25 +29,31 @@ def kernel_module(
     The header carries digests of the derivation, of the hand-written helper files and of the body below it, so that
     `adasde kernels --check` can tell a stale file from one that was edited by hand.
     """
-    algorithm, steps = algorithm_body(rule), [(sde, sde_body(sde)) for sde in sdes]
+    algorithm = None if rule.composite else algorithm_body(rule)
+    steps = [(sde, sde_body(sde)) for sde in sdes if not is_staged(sde)]
     alongs = {sde: along_body(sde) for sde in sdes if sde.along is not None}
-    bodies = [algorithm, *(body for _, body in steps), *alongs.values()]
-    parts = [_docstring(rule), _imports(rule, bodies), _facts(rule, bodies), _parameters(rule)]
-    parts.append(
-        _step(
-            "algorithm",
-            "noises=1, moments=0, singular=False, degrees=(1,)",
-            algorithm_docstring(rule, algorithm),
-            rule,
-            algorithm,
+    bodies = [body for body in (algorithm, *(body for _, body in steps), *alongs.values()) if body]
+    staged = [_staged(rule, sde) for sde in (*([None] if rule.composite else []), *filter(is_staged, sdes))]
+    nodes = QUADRATURE if uses_quadrature(bodies) or any("QUADRATURE" in text for text in staged) else 0
+    parts = [_docstring(rule), _imports(rule, bodies, staged), _facts(rule, nodes), _parameters(rule)]
+    if algorithm is not None:
+        parts.append(
+            _step(
+                "algorithm",
+                "noises=1, moments=0, singular=False, degrees=(1,)",
+                algorithm_docstring(rule, f"{algorithm.operations} operations per lane"),
+                rule,
+                algorithm,
+            )
         )
-    )
+    parts += staged
     for sde, body in steps:
         facts = f"noises={body.noises}, moments={sde.moments}, singular={sde.singular}, degrees={sde.degrees}"
         if sde in alongs:
             parts.append(_along(sde, rule, alongs[sde]))
             facts += f", along=along_{function_name(sde)}"
-        parts.append(_step(function_name(sde), facts, sde_docstring(sde, body), rule, body, sde))
+        docstring = sde_docstring(sde, f"{body.operations} operations per lane")
+        parts.append(_step(function_name(sde), facts, docstring, rule, body, sde))
     parts.append(_models(sdes, refused))
     text = "\n\n\n".join(parts) + "\n"
     return f"{header(rule, derivation_digest(rule, sdes), helpers_digest, body_digest(text), command)}{text}"
@@ -94,21 +101,44 @@ def _formulas(bodies: list[LaneBody]) -> str:
     return " ".join(code(e) for value in values for e in (value.args if isinstance(value, Expectation) else (value,)))
 
 
-def _imports(rule: UpdateRule, bodies: list[LaneBody]) -> str:
-    text = _formulas(bodies) + _parameters(rule).partition("return")[2]
-    helpers = [name for name in HELPERS if re.search(rf"(?<![\w.]){name}\(", text)]
-    special = f"from adasde.kernels.special import {', '.join(helpers)}\n" if helpers else ""
+def _imports(rule: UpdateRule, bodies: list[LaneBody], staged: list[str]) -> str:
+    text = " ".join([_formulas(bodies), _parameters(rule).partition("return")[2], *staged])
+    homes = {"special": HELPERS, "stages": STAGE_HELPERS, "votes": VOTES}
+    found = {home: [n for n in names if re.search(rf"(?<![\w.]){n}\(", text)] for home, names in homes.items()}
+    helpers = "".join(f"from adasde.kernels.{home} import {', '.join(n)}\n" for home, n in found.items() if n)
     tiny = "\n\nTINY = 1e-60" if "TINY" in text else ""
     return (
         "import math\n\nimport numpy as np\n\n"
-        f"from adasde.kernels.lanes import Hyperparameter, step_kernel\n{special}".rstrip()
+        f"from adasde.kernels.lanes import Hyperparameter, step_kernel\n{helpers}".rstrip()
         + tiny
     )
 
 
-def _facts(rule: UpdateRule, bodies: list[LaneBody]) -> str:
+def _staged(rule: UpdateRule, sde: SDE | None) -> str:
+    """The algorithm of a composite rule, or a model, as a step in stages; see `emit.stages`."""
+    stages = algorithm_stages(rule) if sde is None else model_stages(sde)
+    places = {symbol: f"p[{i}]" for i, symbol in enumerate(parameter_symbols(rule))}
+    if sde is None:
+        name, docstring, facts = (
+            "algorithm",
+            algorithm_docstring(rule, "in stages"),
+            "noises=1, moments=0, singular=False",
+        )
+    else:
+        name, docstring = function_name(sde), sde_docstring(sde, "in stages")
+        facts = f"noises={sde.diffusion.cols}, moments={sde.moments}, singular={sde.singular}"
+    body = "\n".join(stages.lines)
+    law = {} if sde is None else {symbol: f"p[LAW + {i}]" for i, symbol in enumerate(sde.law.parameters)}
+    used = {y: place for y, place in (places | law).items() if re.search(rf"\b{y}\b", body)}
+    lines = [f"@staged_kernel(draws={draws_text(stages, places)}, {facts})", f"def {name}({ARGUMENTS}):", docstring]
+    if used:
+        lines.append(f"    {', '.join(map(str, used))} = {', '.join(used.values())}")
+    return "\n".join([*lines, "    d, lanes = gradient.shape", body])
+
+
+def _facts(rule: UpdateRule, nodes: int) -> str:
     states = ", ".join(f'"{y}"' for y in rule.states)
-    head, nodes = len(parameter_symbols(rule)), QUADRATURE if uses_quadrature(bodies) else 0
+    head = len(parameter_symbols(rule))
     parameters = ", ".join(f'"{symbol}"' for symbol in parameter_symbols(rule))
     lines = [
         f'OPTIMIZER = "{rule.name}"',

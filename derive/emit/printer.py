@@ -33,6 +33,9 @@ HELPERS = (
     "whole_power",
 )
 """Functions that generated code takes from `adasde.kernels.special`: those of the C library do not vectorise."""
+VOTES = ("vote", "vote_error", "vote_slope")
+STAGE_HELPERS = ("gradient_at", "keep_largest", "newton_schulz", "staged_kernel")
+"""The same from `adasde.kernels.votes` and `adasde.kernels.stages`."""
 
 COMPOSED = {
     sp.sinh: lambda u: (expm1(u) - expm1(-u)) / 2,
@@ -66,6 +69,7 @@ class KernelPrinter(PythonCodePrinter):
         return f"{type(expr).__name__}({', '.join(self._print(argument) for argument in expr.args)})"
 
     _print_atan = _print_cos = _print_erf = _print_erfc = _print_exp = _print_expm1 = _print_helper
+    _print_vote = _print_vote_error = _print_vote_slope = _print_helper
     _print_gamma_step = _print_log = _print_log1p = _print_sign = _print_sin = _print_tanh = _print_helper
 
     def _print_composed(self, expr: sp.Expr) -> str:

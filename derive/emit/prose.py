@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from adasde.derive.citations import citation
-from adasde.derive.emit.lanes import LaneBody, positivity_floors
+from adasde.derive.emit.lanes import positivity_floors
 from adasde.derive.emit.printer import next_value
 from adasde.derive.model import SDE
 from adasde.derive.rule import UpdateRule
@@ -18,9 +18,9 @@ def _wrapped(label: str, items: tuple[str, ...] | list[str]) -> list[str]:
     return lines
 
 
-def algorithm_docstring(rule: UpdateRule, body: LaneBody) -> str:
+def algorithm_docstring(rule: UpdateRule, how: str) -> str:
     lines = [
-        f'    """{rule.title}: step k of the optimizer with g = G + s z1; {body.operations} operations per lane.',
+        f'    """{rule.title}: step k of the optimizer with g = G + s z1; {how}.',
         "",
     ]
     updates = zip(rule.states, rule.update, strict=True)
@@ -28,8 +28,8 @@ def algorithm_docstring(rule: UpdateRule, body: LaneBody) -> str:
     return "\n".join([*lines, "", f"    Dialect: {rule.dialect}. Source: {citation(rule.cite)}.", '    """'])
 
 
-def sde_docstring(sde: SDE, body: LaneBody) -> str:
-    order = f"weak order {sde.weak_order}; {body.operations} operations per lane"
+def sde_docstring(sde: SDE, how: str) -> str:
+    order = f"weak order {sde.weak_order}; {how}"
     title = f"model `{sde.model}`, {sde.law.name} noise: {order}."
     lines = [f'    """{sde.optimizer}, {title}', ""]
     lines += [f"    {name} = {value}" for name, value in sde.named]

@@ -60,7 +60,7 @@ def test_list() -> None:
     assert data["noise"] == list(LAWS) == list(data["noise_laws"]) and all(
         form in text for form in ("mixture:W1", "NU")
     )
-    assert list(data["losses"]) == ["quadratic", "saddle", "mlp", "net"]
+    assert list(data["losses"]) == ["quadratic", "saddle", "game", "mlp", "net"]
     assert list(data["optimizers"]) == list(registry()) and len(registry()) >= 35
     for optimizer, facts in data["optimizers"].items():
         rule = registry()[optimizer]
@@ -238,10 +238,10 @@ def test_stale_kernels_fail(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
         copied.write_bytes(path.read_bytes())
     monkeypatch.setattr(adasde.generation, "kernel_folder", lambda: tmp_path / "cpu")
     edited = tmp_path / "cpu" / "sgd.py"
-    edited.write_text(edited.read_text().replace("-eta*g + x", "eta*g + x"))
+    edited.write_text(edited.read_text().replace("x - eta*g", "x + eta*g"))
     result = run("kernels --check")
     assert result.exit_code == 1 and "sgd.py is hand-edited" in result.stdout
-    assert "+            state[0, i, j] = -eta*g + x" in result.stdout and "adasde kernels --write" in result.stdout
+    assert "+            state[0, i, j] = x - eta*g" in result.stdout and "adasde kernels --write" in result.stdout
     assert stdout("kernels --write") == "wrote cpu/sgd.py\n"
     with (tmp_path / "normals.py").open("a") as file:
         file.write("# changed\n")

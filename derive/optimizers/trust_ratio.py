@@ -1,0 +1,49 @@
+"""Layer-wise steps: the length of a step follows the length of the parameters. All coordinates are one layer."""
+
+from sympy import Expr, Piecewise
+
+from adasde.derive.language import (
+    decay,
+    eta,
+    g,
+    hyperparameter,
+    k,
+    m,
+    norm,
+    sqrt,
+    stabiliser,
+    update_rule,
+    v,
+    weight_decay,
+    x,
+)
+
+LARS = "Y. You, I. Gitman and B. Ginsburg, Large batch training of convolutional networks, arXiv 1708.03888"
+LAMB = "Y. You et al., Large batch optimization for deep learning: training BERT in 76 minutes, ICLR 2020"
+
+
+def trust_ratio(parameters: Expr, direction: Expr) -> Expr:
+    """|x|/|u|, and 1 where either is 0."""
+    ratio = norm(parameters) / norm(direction)
+    return Piecewise((ratio, norm(parameters) * norm(direction) > 0), (1, True))
+
+
+@update_rule(states=(x, m), dialect="optax", cite=LARS)
+def lars(
+    momentum=hyperparameter("momentum", 0.9, "[0, 1)"),
+    trust=hyperparameter("trust", 1e-3, "(0, inf)", "trust coefficient"),
+    theta=weight_decay(0.0),
+):
+    """LARS: momentum on lr |x|/|g| g, coupled decay, the learning rate inside the buffer."""
+    decayed = g + theta * x
+    m_next = momentum * m + eta * trust * trust_ratio(x, decayed) * decayed
+    return {x: x - m_next, m: m_next}
+
+
+@update_rule(states=(x, m, v), nonnegative=(v,), dialect="optax", cite=LAMB)
+def lamb(beta1=decay(1, 0.9), beta2=decay(2, 0.999), eps=stabiliser(1e-6), theta=weight_decay(0.0)):
+    """LAMB: Adam's direction with decay, scaled to the length of the parameters."""
+    m_next = beta1 * m + (1 - beta1) * g
+    v_next = beta2 * v + (1 - beta2) * g**2
+    direction = m_next / (1 - beta1**k) / (sqrt(v_next / (1 - beta2**k)) + eps) + theta * x
+    return {x: x - eta * trust_ratio(x, direction) * direction, m: m_next, v: v_next}
