@@ -82,10 +82,10 @@ PLANS = {
 
 Learning rates were chosen among a few, by factors of two, from runs of one seed: on bundled data the loss of
 minibatches falls without getting stuck, in the quick and in the full number of steps, and the models with full and
-diagonal Sigma stay near it in their first steps. Adam's on the ResNet is half of what minibatches bear, because at 0.002 its diagonal
-model jumps to twice the initial loss; SGD on the ResNet is stuck at the loss of chance from 0.2 on. On MNIST and
-CIFAR-10 nothing was run, for want of the files: there the paper's rate is taken where our notes have one, but for SGD,
-which would hardly move at it within the steps, and the rest are guesses from the smaller networks."""
+diagonal Sigma stay near it in their first steps. Adam's on the ResNet is half of what minibatches bear, because at
+0.002 its diagonal model jumps to twice the initial loss; SGD on the ResNet is stuck at the loss of chance from 0.2 on.
+On MNIST and CIFAR-10 nothing was run, for want of the files: there the paper's rate is taken where our notes have one,
+but for SGD, which would hardly move at it within the steps, and the rest are guesses from the smaller networks."""
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,8 @@ def test_figure_has_four_panels(skewed: tuple[np.ndarray, Any], tmp_path: Path) 
 
 
 def test_the_command(tmp_path: Path) -> None:
-    """Writes the file that its help describes: every field named there is in it, and the table goes to stdout."""
+    """Writes the file that its help describes: every field named there is in it, and the table goes to stdout; and
+    `scaling-rule` reads the noise scale from it, with its interval."""
     pytest.importorskip("sklearn")
     stats_file = tmp_path / "stats.json"
     options = ["--steps", "10", "--minibatches", "200", "--coordinates", "3", "--grad-stats", str(stats_file)]
@@ -119,6 +120,11 @@ def test_the_command(tmp_path: Path) -> None:
     text = CliRunner().invoke(main, ["noise", "--help"]).stdout
     assert facts["format"] == "adasde grad-stats 1" and facts["steps"] == 10
     assert all(name in text for name in (*facts, *facts["noise_scale"]))
+    rule = ["scaling-rule", "adamw", "--batch", "32:64", "--grad-stats", str(stats_file), "--json"]
+    result = CliRunner().invoke(main, rule)
+    assert result.exit_code == 0, result.output
+    test, measured = json.loads(result.stdout)["regime_test"], facts["noise_scale"]
+    assert test["noise_scale"] == measured["value"] and test["interval"] == [measured["low"], measured["high"]]
 
 
 @pytest.mark.parametrize(
