@@ -32,9 +32,7 @@ REGIMES = ("noise-dominated", "signal-dominated")
 @click.option("--ema", type=float, help="Decay of an average of the model's parameters.")
 @click.option("--regime", type=click.Choice(REGIMES), default=REGIMES[0], show_default=True, help="Noise or signal.")
 @click.option("--noise-scale", type=float, help="Measured tr Sigma / |grad f|^2, to compare the batches with.")
-@click.option(
-    "--grad-stats", metavar="FILE", help="From `adasde noise --grad-stats FILE`, or JSON as in the README."
-)
+@click.option("--grad-stats", metavar="FILE", help="From `adasde noise --grad-stats FILE`, or JSON as in the README.")
 @click.option("--decays", type=click.Choice(DECAYS), default=DECAYS[0], show_default=True, help="How betas change.")
 @click.option("--dialect", type=click.Choice(DIALECTS), default=DIALECTS[0], show_default=True, help="Whose decay.")
 @click.option("--check", is_flag=True, help="Simulate old and new on a quadratic; exit code 1 where they differ.")
