@@ -193,13 +193,22 @@ class TorchLoss:
         return self._per_sample(self._module(flat, inputs), targets)
 
     def _check_losses(self) -> None:
-        torch = require_torch()
+        torch, kind = require_torch(), type(self._module.module).__name__
+        before = torch.random.get_rng_state()
         with torch.no_grad():
-            found = self._losses(self._flat(self.start))
-            if not isinstance(found, torch.Tensor) or found.shape != (self.samples,):
-                shape = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
-                remedy = "one number per sample: reduction='none', and a mean over all axes but the first"
-                raise InvalidParameter(f"{self.name}: shape of the losses", shape, f"{{({self.samples},)}}", remedy)
+            try:
+                found = self._losses(self._flat(self.start))
+            except Exception as error:  # the user's own code, and torch where shapes and types do not fit
+                reason = f"{type(error).__name__}: {error}"
+                domain = "the modules that run on their samples"
+                raise InvalidParameter(f"{self.name}: module", kind, domain, reason) from error
+        if not torch.equal(before, torch.random.get_rng_state()):
+            where, remedy = f"{self.name}: module that draws random numbers", "switch dropout off with self.training"
+            raise InvalidParameter(where, kind, "the deterministic modules", remedy)
+        if not isinstance(found, torch.Tensor) or found.shape != (self.samples,):
+            shape = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+            remedy = "one number per sample: reduction='none', and a mean over all axes but the first"
+            raise InvalidParameter(f"{self.name}: shape of the losses", shape, f"{{({self.samples},)}}", remedy)
         losses = self._numpy(found)
         for i in np.flatnonzero(~np.isfinite(losses))[:1]:
             remedy = "look at its input and target, and scale the inputs to about one"
@@ -210,7 +219,7 @@ class TorchLoss:
         bound = COUPLED[self.dtype] * (1 + np.abs(losses[:few]).max())
         if not change <= bound:
             where = f"{self.name}: change of a sample's loss when it is evaluated alone"
-            remedy = "the module is random, or couples the samples of a batch: such a loss has no gradient per sample"
+            remedy = "the module couples the samples of a batch, or is random: such a loss has no gradient per sample"
             raise InvalidParameter(where, f"{change:.2g}", f"[0, {bound:.1g}]", remedy)
 
 
