@@ -44,6 +44,7 @@ SOURCES = (
     "data",
     "local_data",
     "loss",
+    "memory",
     "noise_bank",
     "streams",
     "torch_module",
