@@ -20,9 +20,10 @@ from scipy import stats
 from adasde.cli import main
 from adasde.errors import UnknownName
 from adasde.nets import NETS, gaps, study
-from adasde.nets.figure import STYLES, loss_figure
+from adasde.nets.figure import MAIN, STYLES, loss_figure, overview_figure
 from adasde.nets.report import rows
 from adasde.nets.study import PLANS, Finished, Plan, curves, planned, run_task, run_tasks, stored
+from adasde.nets.tables import gaps_table, losses_table
 from adasde.nets.trajectory import Curve
 
 torch = pytest.importorskip("torch")
@@ -170,6 +171,29 @@ def test_divergence_is_told_and_never_averaged(tmp_path: Path) -> None:
     assert record["gaps"][0]["mean"] is None and record["title"] == NETS["mlp-breast-cancer"].title
 
 
+def test_tables_of_one_seed_and_of_a_blow_up() -> None:
+    """One seed has no interval, and a model that came back from anywhere has blown up."""
+    (row,) = rows(finished({"algorithm-minibatch": [0.5], "sde-full": [0.25], "sde-empirical": [3e7]}))
+    losses, gap = losses_table([row]), gaps_table([row])
+    assert losses.rows == (
+        ("algorithm-minibatch", "0.5000"),
+        ("sde-full", "0.2500"),
+        ("sde-empirical", "blew up (3e+07)"),
+    )
+    assert gap.rows[0] == ("the whole model", "+0.2500 ") and "closes" in gap.notes[-1] and "inf" not in str(gap)
+
+
+def test_overview(small: list[study.Task], tmp_path: Path) -> None:
+    """A panel for each network and optimizer, with the main curves; none where nothing was run."""
+    found, _ = run_tasks(small, tmp_path, 1, silent)
+    other = [replace(one, task=replace(one.task, net="cnn-digits")) for one in found if one.task.curve.name in MAIN]
+    adam = replace(other[0], task=replace(other[0].task, setting=replace(small[0].setting, optimizer="adam")))
+    figure = overview_figure([*found, *other, adam])
+    shown = [axes for axes in figure.axes if axes.get_visible()]
+    assert [len(axes.lines) for axes in shown] == [len(MAIN), len(MAIN), 1]
+    figure.savefig(tmp_path / "overview.png")
+
+
 def test_figure(small: list[study.Task], tmp_path: Path) -> None:
     """One panel for the optimizer with all its curves, and a title that says what the data is."""
     found, _ = run_tasks(small, tmp_path, 1, silent)
@@ -198,6 +222,9 @@ def test_the_command(small: list[study.Task], tmp_path: Path) -> None:
     for words in ("Final loss, 95% intervals", "non-Gaussianity", "correlation", "order", "the empirical law closes"):
         assert words in result.stdout
     assert (tmp_path / "mlp-breast-cancer.png").stat().st_size > 10_000
+    page = (tmp_path / "report.md").read_text()
+    assert "| curve | signsgd |" in page and "* `sde-empirical`: sde, empirical P(g < 0), dt = lr" in page
+    assert page.count("\n| sde-full | ") == 1 and page.count("\n| non-Gaussianity | ") == 1
     record = json.loads((tmp_path / "results.json").read_text())
     assert record[0]["optimizer"] == "signsgd" and len(record[0]["final_loss"]) == len(curves("signsgd"))
     again = CliRunner().invoke(main, ["reproduce", "nets", *options, "--json"])
