@@ -104,6 +104,7 @@ def test_spectrum_of_either_shape() -> None:
 def test_figure_has_four_panels(skewed: tuple[np.ndarray, Any], tmp_path: Path) -> None:
     figure = noise_figure(skewed[1], "exponential samples")
     assert [bool(axes.get_title()) for axes in figure.axes] == [True] * 4
+    assert all((np.diff(line.get_xdata()) > 0).all() for line in figure.axes[0].lines)
     figure.savefig(tmp_path / "noise.png")
 
 
