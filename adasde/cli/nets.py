@@ -45,7 +45,7 @@ def reproduce_nets(
         finished, complete = run_tasks(tasks, out, workers, report)
     found = rows(finished)
     write_whole(out / "results.json", json.dumps([row.to_dict() for row in found], indent=1, allow_nan=False))
-    write_whole(out / "report.md", markdown(TITLE, found))
+    write_whole(out / "report.md", markdown(TITLE, _command(nets, optimizers, quick, number), found))
     figures = _figures(finished, out)
     if as_json:
         click.echo(json.dumps([row.to_dict() for row in found], allow_nan=False))
@@ -60,6 +60,12 @@ def reproduce_nets(
         click.echo(f"interrupted: {len(finished)} of {len(tasks)} curves are in {out}; run it again to go on", err=True)
         sys.exit(130)
     sys.exit(1 if failed else 0)
+
+
+def _command(nets: Sequence[str], optimizers: Sequence[str], quick: bool, seeds: int) -> str:
+    """The command line without what changes no number."""
+    chosen = [f"--net {net}" for net in nets] + [f"--optimizer {name}" for name in optimizers]
+    return " ".join(["adasde reproduce nets", *["--quick"] * quick, *chosen, f"--seeds {seeds}"])
 
 
 def _figures(finished: Sequence[Finished], out: Path) -> list[Path]:

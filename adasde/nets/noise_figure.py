@@ -49,11 +49,13 @@ def _quantiles(axes: Axes, report: NoiseReport) -> None:
 
 
 def _degrees(axes: Axes, report: NoiseReport) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     bins = np.geomspace(min(report.nus.min(), 1.0), LARGEST_NU * 1.01, 26).tolist()
     axes.hist(report.null_nus, bins, color=NULL, alpha=0.6, label="Gaussian null")
     axes.hist(report.nus, bins, histtype="step", color=NOISE, lw=1.8, label="minibatches")
     axes.set_xscale("log")
-    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel(f"ν of the Student-t fit (cut at {LARGEST_NU:g})")
     axes.set_ylabel("coordinates")
     axes.set_title(f"{report.below_null:.0%} of coordinates below the null's 5 % quantile", fontsize=9)

@@ -223,6 +223,7 @@ def test_the_command(small: list[study.Task], tmp_path: Path) -> None:
         assert words in result.stdout
     assert (tmp_path / "mlp-breast-cancer.png").stat().st_size > 10_000
     page = (tmp_path / "report.md").read_text()
+    assert "`adasde reproduce nets --quick --net mlp-breast-cancer --optimizer signsgd --seeds 2`" in page
     assert "| curve | signsgd |" in page and "* `sde-empirical`: sde, empirical P(g < 0), dt = lr" in page
     assert page.count("\n| sde-full | ") == 1 and page.count("\n| non-Gaussianity | ") == 1
     record = json.loads((tmp_path / "results.json").read_text())
