@@ -60,14 +60,8 @@ def gaps_table(rows: Sequence[Row]) -> TextTable:
 def markdown(title: str, command: str, found: Sequence[Row]) -> str:
     """All tables as a page of Markdown, with the command that made it and what the names of curves mean."""
     named = dict.fromkeys(name for row in found for name in row.losses)
-    lines = [
-        f"# {title}",
-        "",
-        f"Made by `{command}`. Curves:",
-        "",
-        *(f"* `{name}`: {STYLES[name][0]}" for name in named),
-        "",
-    ]
+    meanings = [f"* `{name}`: {STYLES[name][0]}" for name in named]
+    lines = [f"# {title}", "", f"Made by `{command}`. Curves:", "", *meanings, ""]
     for net, parts in tables(found):
         lines += [f"## {net}", ""]
         for table in parts:
