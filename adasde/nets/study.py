@@ -197,10 +197,13 @@ def _drain(pool: Any, left: Iterator[Task], out: Path, processes: int, took: Cal
 
 
 def run_task(task: Task, out: Path) -> Finished:
-    """Runs a task in this process, on one thread, and stores its curve."""
+    """Runs a task in this process, on one thread of torch and of numpy, and stores its curve."""
+    from threadpoolctl import threadpool_limits
+
     require_torch().set_num_threads(1)
     try:
-        found = trajectory(loss_of(task.net, task.dtype), task.curve, task.setting, task.seed)
+        with threadpool_limits(1, user_api="blas"):
+            found = trajectory(loss_of(task.net, task.dtype), task.curve, task.setting, task.seed)
     except Exception as error:
         nothing = np.full(len(task.setting.saved), np.nan)
         return Finished(task, nothing, 0.0, f"{type(error).__name__}: {error}")

@@ -24,7 +24,7 @@ from adasde.nets.figure import MAIN, STYLES, loss_figure, overview_figure
 from adasde.nets.report import rows
 from adasde.nets.study import PLANS, Finished, Plan, curves, planned, run_task, run_tasks, stored
 from adasde.nets.tables import gaps_table, losses_table
-from adasde.nets.trajectory import Curve
+from adasde.nets.trajectory import Curve, trajectory
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("sklearn")
@@ -96,6 +96,22 @@ def test_a_task_that_raises_says_so(small: list[study.Task], tmp_path: Path) -> 
     assert complete and "real minibatches drive the optimizer" in found[0].message and not found[1].message
     assert not broken.path(tmp_path).exists()
     assert [list(row.losses) for row in rows(found)] == [[small[1].curve.name]]
+
+
+def test_a_task_runs_on_one_thread(small: list[study.Task], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sums of matrix products on several threads of BLAS round otherwise, and threads that wait cost time."""
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    seen = []
+
+    def looked(*given: Any) -> Any:
+        seen.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+        return trajectory(*given)
+
+    monkeypatch.setattr(study, "trajectory", looked)
+    with threadpool_limits(2, user_api="blas"):
+        run_task(small[0], tmp_path)
+    assert seen and set(seen) == {1} and torch.get_num_threads() == 1
 
 
 @pytest.mark.slow
