@@ -248,6 +248,24 @@ def test_the_command(small: list[study.Task], tmp_path: Path) -> None:
     assert json.loads(again.stdout) == record
 
 
+def test_an_interrupted_command(small: list[study.Task], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 130, tables of what there is, and the way on."""
+
+    @contextmanager
+    def impatient() -> Iterator[Any]:
+        def report(done: int, total: int, one: Finished) -> None:
+            if done == 2:
+                raise KeyboardInterrupt
+
+        yield report
+
+    monkeypatch.setattr("adasde.cli.nets._progress", impatient)
+    options = ["--net", "mlp-breast-cancer", "--optimizer", "signsgd", "--seeds", "1", "--out", str(tmp_path)]
+    result = CliRunner().invoke(main, ["reproduce", "nets", *options])
+    assert result.exit_code == 130 and "run it again to go on" in result.output
+    assert "| algorithm-minibatch | " in (tmp_path / "report.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
