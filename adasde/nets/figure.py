@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +77,11 @@ def loss_figure(finished: Sequence[Finished], title: str) -> Figure:
         _draw(axes, chosen)
         labels |= dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
         setting = chosen[0].task.setting
-        axes.set_title(f"{name}, " + ", ".join(f"{k} {v:g}" for k, v in setting.hyperparameters.items()), fontsize=8)
+        words = [name, *(f"{k} {v:g}" for k, v in setting.hyperparameters.items())]
+        seeds_of_curves = Counter(one.task.curve.name for one in chosen).values()
+        if len(set(seeds_of_curves)) > 1:
+            words.append("unfinished")
+        axes.set_title(", ".join(words), fontsize=8)
         axes.set_xlabel("step", fontsize=8)
         axes.tick_params(labelsize=7, which="both")
     for axes in grid[len(names) :]:

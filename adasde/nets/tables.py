@@ -39,7 +39,13 @@ def losses_table(rows: Sequence[Row]) -> TextTable:
     about = f"{setting.steps} steps, minibatches of {setting.batch}, {seeds} seeds"
     curves = dict.fromkeys(name for row in rows for name in row.losses)
     body = [(curve, *(_loss(row, curve) for row in rows)) for curve in curves]
-    return TextTable(f"Final loss, {LEVEL:.0%} intervals over seeds: {about}", _header("curve", rows), tuple(body))
+    fewer = [(row, name) for row in rows for name, interval in row.losses.items() if interval.seeds < seeds]
+    notes = [
+        f"unfinished: {row.task.setting.optimizer} {name}, {row.losses[name].seeds} of {seeds} seeds"
+        for row, name in fewer
+    ]
+    title = f"Final loss, {LEVEL:.0%} intervals over seeds: {about}"
+    return TextTable(title, _header("curve", rows), tuple(body), tuple(notes))
 
 
 def gaps_table(rows: Sequence[Row]) -> TextTable:

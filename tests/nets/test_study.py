@@ -217,7 +217,12 @@ def test_figure(small: list[study.Task], tmp_path: Path) -> None:
     (axes,) = (axes for axes in figure.axes if axes.get_visible())
     assert len(axes.lines) == len(curves("signsgd"))
     assert "scikit-learn's breast cancer" in figure.get_suptitle() and "2 seeds" in figure.get_suptitle()
+    assert "unfinished" not in axes.get_title()
     figure.savefig(tmp_path / "figure.png")
+    partial = loss_figure(found[:-1], "")
+    assert partial.axes[0].get_title().endswith("unfinished")
+    table = losses_table(rows(found[:-1]))
+    assert table.notes == (f"unfinished: signsgd {found[-1].task.curve.name}, 1 of 2 seeds",)
 
 
 def test_the_command(small: list[study.Task], tmp_path: Path) -> None:
