@@ -54,6 +54,7 @@ def gaps_table(rows: Sequence[Row]) -> TextTable:
     body = [(cause, *(_gap(row, cause) for row in rows)) for cause in kinds]
     notes = ["* the interval leaves out 0; of twenty gaps that are not there, one is expected to do so"]
     notes += [f"{cause}: {words}" for cause, words in kinds.items()]
+    notes += _within(rows)
     for row in rows:
         for substeps, share in row.closed.items():
             dt = "lr" if substeps == 1 else f"lr/{substeps}"
@@ -61,6 +62,18 @@ def gaps_table(rows: Sequence[Row]) -> TextTable:
             words = f"the empirical law closes {size} of the Gaussian model's gap"
             notes.append(f"{row.task.setting.optimizer}, dt = {dt}: {words}")
     return TextTable("Gaps of final losses by what they are due to", _header("due to", rows), tuple(body), tuple(notes))
+
+
+def _within(rows: Sequence[Row]) -> list[str]:
+    """Whose model with the full Sigma ends within the interval of the optimizer on real minibatches."""
+    pairs = [(row, row.losses.get("algorithm-minibatch"), row.losses.get("sde-full")) for row in rows]
+    known = [(row, real, model) for row, real, model in pairs if real and model and math.isfinite(real.half)]
+    words = []
+    for place, wanted in (("within", True), ("outside", False)):
+        names = [row.task.setting.optimizer for row, real, model in known if real.holds(model.mean) is wanted]
+        if names:
+            words.append(f"sde-full ends {place} the interval of algorithm-minibatch: {', '.join(names)}")
+    return words
 
 
 def markdown(title: str, command: str, found: Sequence[Row]) -> str:

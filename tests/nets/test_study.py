@@ -154,6 +154,7 @@ def test_gaps_and_intervals() -> None:
     assert by_cause["the whole model"].seen and not by_cause["empirical P(g < 0)"].seen
     assert list(row.closed) == [1] and row.closed[1].mean == pytest.approx((0.5 - 0.2) / (0.65 - 0.2))
     assert found.holds(0.65) and not found.holds(0.2)
+    assert "sde-full ends outside the interval of algorithm-minibatch: signsgd" in gaps_table([row]).notes
 
 
 def test_rounding_is_no_gap() -> None:
