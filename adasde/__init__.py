@@ -15,6 +15,7 @@ _HOMES = {
     "Quadratic": "losses.quadratic",
     "EmbeddedSaddle": "losses.saddle",
     "MLP": "losses.mlp",
+    "TorchLoss": "nets.loss",
     "Noise": "noise",
     "gaussian": "noise",
     "student_t": "noise",
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from adasde.losses.mlp import MLP as MLP
     from adasde.losses.quadratic import Quadratic as Quadratic
     from adasde.losses.saddle import EmbeddedSaddle as EmbeddedSaddle
+    from adasde.nets.loss import TorchLoss as TorchLoss
     from adasde.noise import Noise as Noise
     from adasde.noise import empirical as empirical
     from adasde.noise import exponential as exponential

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from adasde.domain import checked
 from adasde.errors import InvalidParameter, UnknownName
+from adasde.noise_scale import MeasuredNoiseScale, regime_test
 
 if TYPE_CHECKING:
     from adasde.derive.rule import UpdateRule
@@ -22,8 +23,6 @@ SHORT_WINDOW = 3.0
 """Steps of the averaging window 1/(1 - beta1) below which it is no average any more."""
 LINEAR = 0.95
 """Share of the linear slope below which a caution says so."""
-CLEAR = 10.0
-"""A batch this many times below (above) the noise scale is noise-dominated (signal-dominated)."""
 ROUNDING = {"float32": 2.0**-25, "bfloat16": 2.0**-9}
 """Half of the distance from 1 to the number below it: 1 - lr wd is 1 where lr wd is at most that."""
 
@@ -116,7 +115,7 @@ def scale(
     steps: int | None = None,
     warmup: int | None = None,
     ema: float | None = None,
-    noise_scale: float | None = None,
+    noise_scale: MeasuredNoiseScale | None = None,
 ) -> Scaling:
     """The hyperparameters of ``optimizer`` for another batch.
 
@@ -148,7 +147,7 @@ def scale(
     test = regime_test(batch, noise_scale)
     run = _run(kappa, steps, warmup, ema)
     found = Scaling(rule, derived, batch, decays, dialect, before, after, linear, power, multipliers, run, test, ())
-    return _with_cautions(found)
+    return replace(found, cautions=tuple(_cautions(found, noise_scale)))
 
 
 def _values(rule: UpdateRule, given: Mapping[str, float]) -> dict[str, float]:
@@ -197,54 +196,7 @@ def _run(kappa: float, steps: int | None, warmup: int | None, ema: float | None)
     return run
 
 
-def regime_test(batch: tuple[int, int], noise_scale: float | None) -> dict[str, Any]:
-    """Whether noise or signal dominates at both batches: batch / noise scale = |grad f|^2 / (tr Sigma / batch)."""
-    if noise_scale is None:
-        return {"noise_scale": None, "batch_over_noise_scale": None, "verdict": "not measured"}
-    checked("noise scale", noise_scale, "(0, inf)")
-    ratios = [size / noise_scale for size in batch]
-    verdict = "between the regimes"
-    if max(ratios) <= 1 / CLEAR:
-        verdict = "noise-dominated"
-    elif min(ratios) >= CLEAR:
-        verdict = "signal-dominated"
-    return {"noise_scale": noise_scale, "batch_over_noise_scale": ratios, "verdict": verdict}
-
-
-def measured_noise_scale(stats: Mapping[str, Any]) -> float:
-    """tr Sigma / |grad f|^2 from gradient statistics.
-
-    Either ``noise_scale``; or ``noise_trace`` (tr Sigma of one sample's gradient) and ``grad_norm_squared``; or the
-    mean squared norms E|g|^2 = |grad f|^2 + tr Sigma/B of gradients at two batch sizes, ``batch_small``,
-    ``norm_squared_small``, ``batch_big``, ``norm_squared_big`` (McCandlish et al. 2018, appendix A).
-    """
-    pair = ("batch_small", "norm_squared_small", "batch_big", "norm_squared_big")
-    if "noise_scale" in stats:
-        return checked("grad-stats: noise_scale", stats["noise_scale"], "(0, inf)")
-    if {"noise_trace", "grad_norm_squared"} <= set(stats):
-        trace, signal = (
-            checked(f"grad-stats: {n}", stats[n], "(0, inf)") for n in ("noise_trace", "grad_norm_squared")
-        )
-        return trace / signal
-    if not set(pair) <= set(stats):
-        domain = "{noise_scale; noise_trace, grad_norm_squared; " + ", ".join(pair) + "}"
-        raise InvalidParameter("grad-stats: fields", sorted(stats), domain, "give one of these three sets")
-    small, norm_small, big, norm_big = (checked(f"grad-stats: {name}", stats[name], "(0, inf)") for name in pair)
-    if big <= small:
-        raise InvalidParameter("grad-stats: batch_big", big, f"({small:g}, inf)", "it is the larger of the two")
-    signal = (big * norm_big - small * norm_small) / (big - small)
-    trace = (norm_small - norm_big) / (1 / small - 1 / big)
-    if signal <= 0 or trace <= 0:
-        what = f"|grad f|^2 = {signal:.3g}, tr Sigma = {trace:.3g}"
-        raise InvalidParameter("grad-stats: estimates", what, "(0, inf)", "average the norms over more batches")
-    return trace / signal
-
-
-def _with_cautions(found: Scaling) -> Scaling:
-    return replace(found, cautions=tuple(_cautions(found)))
-
-
-def _cautions(found: Scaling) -> list[str]:
+def _cautions(found: Scaling, noise_scale: MeasuredNoiseScale | None) -> list[str]:
     """What a user should know before pasting."""
     cautions = []
     verdict, regime = found.regime_test["verdict"], found.derived.regime
@@ -254,6 +206,10 @@ def _cautions(found: Scaling) -> list[str]:
         )
     elif verdict != regime:
         cautions.append(f"measured: {verdict}; the rule printed here is for the {regime} regime")
+    ends = noise_scale.open(found.batch) if noise_scale is not None else None
+    if ends is not None:
+        low, high = ends
+        cautions.append(f"the interval of the noise scale reaches from {low} to {high}: measure with more samples")
     states = {h.name: h for h in found.rule.hyperparameters if h.rate is not None}
     for name in states:
         rate = 1 - found.after[name]

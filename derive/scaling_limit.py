@@ -185,7 +185,7 @@ def _at_zero(change: sp.Expr) -> sp.Expr | None:
 def _two_terms(change: sp.Expr, state: sp.Symbol, update: sp.Expr, rule: UpdateRule) -> tuple[sp.Expr, sp.Expr]:
     """h0 and h1 of the increment eta h0 + eta^2 h1. What has no factor eta of its own has a product eta rho."""
     if any(e.base == eta and not e.exp.is_Integer for e in change.atoms(sp.Pow)):
-        return _with_roots(change, state, rule)
+        return _with_roots(change, state, update, rule)
     terms = []
     for n in range(3):
         value = _at_zero(sp.diff(change, eta, n) if n else change)
@@ -198,7 +198,7 @@ def _two_terms(change: sp.Expr, state: sp.Symbol, update: sp.Expr, rule: UpdateR
     return terms[0] / eta + terms[1], terms[2]
 
 
-def _with_roots(change: sp.Expr, state: str, rule: UpdateRule) -> tuple[sp.Expr, sp.Expr]:
+def _with_roots(change: sp.Expr, state: sp.Symbol, update: sp.Expr, rule: UpdateRule) -> tuple[sp.Expr, sp.Expr]:
     """The same for an increment sqrt(eta) w + eta h0 + O(eta^(3/2)) with noise w of the rule's own: h0 + w/sqrt(eta),
     whose covariance eta Cov is of order one; and what is left to order eta^2."""
     root = sp.Dummy("root", positive=True)
@@ -209,6 +209,8 @@ def _with_roots(change: sp.Expr, state: str, rule: UpdateRule) -> tuple[sp.Expr,
         if term.has(sp.zoo, sp.nan, sp.oo):
             raise NotDerivable(f"{rule.name}: the increment of {state} is not smooth in sqrt(eta) at 0")
         terms.append(sp.expand(term))
+    if terms[1].has(G, Z) or terms[1].subs(dict.fromkeys(terms[1].atoms(Own), 0)) != 0:
+        raise NotDerivable(_without_limit(rule, state, update))
     if terms[0] != 0 or terms[3] != 0:
         raise NotDerivable(f"{rule.name}: the increment of {state} has terms of order 0 or 3/2 in eta")
     return terms[1] / sp.sqrt(eta) + terms[2], terms[4]

@@ -12,12 +12,11 @@ import click
 from adasde.cli.simulate import _check_plot
 from adasde.domain import counted, whole
 from adasde.errors import InvalidParameter
+from adasde.noise_scale import FORMAT
 
 if TYPE_CHECKING:
     from adasde.nets.diagnostics import NoiseReport
     from adasde.nets.loss import TorchLoss
-
-FORMAT = "adasde grad-stats 1"
 
 
 @click.command("noise")

@@ -10,8 +10,10 @@ from typing import Any
 
 import click
 
+from adasde.domain import checked
 from adasde.errors import InvalidParameter, MissingData
-from adasde.scaling import DECAYS, DIALECTS, measured_noise_scale, scale
+from adasde.noise_scale import MeasuredNoiseScale, noise_scale_of
+from adasde.scaling import DECAYS, DIALECTS, scale
 
 REGIMES = ("noise-dominated", "signal-dominated")
 
@@ -32,7 +34,7 @@ REGIMES = ("noise-dominated", "signal-dominated")
 @click.option("--ema", type=float, help="Decay of an average of the model's parameters.")
 @click.option("--regime", type=click.Choice(REGIMES), default=REGIMES[0], show_default=True, help="Noise or signal.")
 @click.option("--noise-scale", type=float, help="Measured tr Sigma / |grad f|^2, to compare the batches with.")
-@click.option("--grad-stats", metavar="FILE", help="JSON with noise_scale, or what gives it: see the README.")
+@click.option("--grad-stats", metavar="FILE", help="From `adasde noise --grad-stats FILE`, or JSON as in the README.")
 @click.option("--decays", type=click.Choice(DECAYS), default=DECAYS[0], show_default=True, help="How betas change.")
 @click.option("--dialect", type=click.Choice(DIALECTS), default=DIALECTS[0], show_default=True, help="Whose decay.")
 @click.option("--check", is_flag=True, help="Simulate old and new on a quadratic; exit code 1 where they differ.")
@@ -121,9 +123,9 @@ def _given(options: dict[str, Any]) -> dict[str, float]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _noise_scale(number: float | None, file: str | None) -> float | None:
+def _noise_scale(number: float | None, file: str | None) -> MeasuredNoiseScale | None:
     if file is None:
-        return number
+        return None if number is None else MeasuredNoiseScale(checked("noise scale", number, "(0, inf)"))
     if number is not None:
         raise InvalidParameter("noise-scale", number, "{None} with --grad-stats", "give one of the two")
     path = Path(file)
@@ -135,4 +137,4 @@ def _noise_scale(number: float | None, file: str | None) -> float | None:
         raise InvalidParameter("grad-stats", file, "the JSON files", str(error)) from None
     if not isinstance(stats, dict):
         raise InvalidParameter("grad-stats", file, "the JSON objects", 'such as {"noise_scale": 5000}')
-    return measured_noise_scale(stats)
+    return noise_scale_of(stats)

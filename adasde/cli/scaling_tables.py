@@ -30,20 +30,24 @@ def scaling_tables(found: Scaling, result: dict[str, Any]) -> None:
         table.add_row(LABELS[name], f"{old:.10g}", f"{new:.10g}", *_run_change(name, found.kappa))
     out.print(table)
     _kept(out, result)
-    test = found.regime_test
-    if test["noise_scale"] is None:
-        out.print(f"Regime test: {test['verdict']}", highlight=False)
-    else:
-        ratios = " and ".join(f"{ratio:.3g}" for ratio in test["batch_over_noise_scale"])
-        out.print(
-            f"Regime test: {test['verdict']}; noise scale {test['noise_scale']:.4g} samples, batches {ratios} of it",
-            highlight=False,
-        )
+    out.print(f"Regime test: {_regime(found.regime_test)}", highlight=False, soft_wrap=True)
     for caution in found.cautions:
         out.print(f"Caution: {escape(caution)}", highlight=False)
     for library in ("torch", "optax"):
         line = result[library] or f"{library} has no such optimizer: pass the new values to your own"
         out.print(f"{library}: {escape(line)}", highlight=False, soft_wrap=True)
+
+
+def _regime(test: dict[str, Any]) -> str:
+    if test["verdict"] == "not measured":
+        return "not measured"
+    ratios = " and ".join(f"{ratio:.3g}" for ratio in test["batch_over_noise_scale"])
+    interval = f" [{', '.join(_samples(end) for end in test['interval'])}]" if test["interval"] else ""
+    return f"{test['verdict']}; noise scale {_samples(test['noise_scale'])}{interval} samples, batches {ratios} of it"
+
+
+def _samples(number: float | None) -> str:
+    return "infinitely many" if number is None else f"{number:.4g}"
 
 
 def _hyperparameter(found: Scaling, name: str, value: float) -> tuple[str, ...]:

@@ -122,13 +122,7 @@ def _from_file(name: str, dtype: str) -> TorchLoss:
     if not isinstance(made, tuple) or len(made) not in (3, 4):
         remedy = "return a TorchLoss, or module, inputs, targets[, loss per sample]"
         raise InvalidParameter(f"net:{name}: result", type(made).__name__, "{TorchLoss, tuple of 3 or 4}", remedy)
-    try:
-        return TorchLoss(*made, name=f"net:{name}", dtype=dtype)
-    except (RuntimeError, TypeError) as error:  # what torch raises where shapes and types do not fit
-        if isinstance(error, MissingData):
-            raise
-        reason = f"{type(error).__name__}: {error}"
-        raise InvalidParameter("net", name, "the modules that run on their inputs", reason) from error
+    return TorchLoss(*made, name=f"net:{name}", dtype=dtype)
 
 
 def _function(path: Path, name: str, function: str) -> Callable[[], Any]:

@@ -174,7 +174,7 @@ def gradient_rows(loss: TorchLoss, x: Array) -> Array:
     if size > LARGEST_BYTES:
         remedy = "declare a smaller population of samples"
         raise InvalidParameter(f"{loss.name}: bytes of gradients", size, f"[0, {LARGEST_BYTES}]", remedy)
-    return np.concatenate([gradients.double().numpy() for _, gradients in loss.per_sample_gradients(x)])
+    return np.concatenate([gradients.double().cpu().numpy() for _, gradients in loss.per_sample_gradients(x)])
 
 
 def noise_scale(rows: Array, seed: int) -> NoiseScale:

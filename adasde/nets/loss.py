@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from adasde.domain import counted
 from adasde.errors import InvalidParameter, UnknownName
-from adasde.nets.torch_module import FlatModule, prepared, require_torch
+from adasde.nets.torch_module import FlatModule, prepared, require_torch, torch_device
 
 Array = NDArray[np.float64]
 CHUNK_BYTES = 2**26
@@ -31,8 +31,10 @@ class TorchLoss:
                 (n, T, C) with the mean over T
     dtype       ``float64`` or ``float32``, of what torch calculates; x and all results are float64 arrays
     chunk       samples whose own gradients are held at a time; None: as many as fit into `CHUNK_BYTES`
+    device      of torch, on which it calculates
 
-    With dtype float64 torch works on the memory of x itself. Raises `InvalidParameter` for shapes that do not fit,
+    With dtype float64 torch works on the memory of x itself. Where x is a tensor on the device, value, gradients and
+    noise come back as tensors there. Raises `InvalidParameter` for shapes that do not fit,
     losses that are not finite, dropout, and batch normalisation in training mode; `MissingData` without torch.
     """
 
@@ -47,20 +49,22 @@ class TorchLoss:
         title: str = "",
         dtype: str = "float64",
         chunk: int | None = None,
+        device: str = "cpu",
     ) -> None:
         torch = require_torch()
         if dtype not in DTYPES:
             raise UnknownName(f"{name}: dtype", dtype, DTYPES)
         self.name, self.title, self.dtype = name, title or name, dtype
         self._dtype = getattr(torch, dtype)
-        self._module = FlatModule(prepared(name, module, self._dtype))
-        self._inputs, self._targets = _samples(name, inputs, self._dtype), _samples(name, targets, self._dtype)
+        self.device = torch_device(name, device)
+        self._module = FlatModule(prepared(name, module, self._dtype).to(self.device))
+        self._inputs, self._targets = (_samples(name, s, self._dtype).to(self.device) for s in (inputs, targets))
         if len(self._inputs) != len(self._targets):
             domain, remedy = f"{{{len(self._inputs)}}}", "give one target per row of the inputs"
             raise InvalidParameter(f"{name}: number of targets", len(self._targets), domain, remedy)
         self._per_sample = per_sample or cross_entropy
         self.samples = len(self._inputs)
-        self.start: Array = self._module.start.to(torch.float64).numpy().copy()
+        self.start: Array = self._numpy(self._module.start).copy()
         self.dimension = self.start.size
         fitting = max(1, CHUNK_BYTES // (self.dimension * self._dtype.itemsize))
         self.chunk = min(self.samples, fitting if chunk is None else counted(f"{name}: chunk", chunk))
@@ -78,22 +82,21 @@ class TorchLoss:
     def gradient(self, x: Array, samples: NDArray[np.int64] | None = None) -> Array:
         """grad f(x) (d,), or the mean gradient of a minibatch, whose samples may repeat."""
         flat = self._flat(x).requires_grad_()
-        return self._numpy(require_torch().autograd.grad(self._losses(flat, samples).mean(), flat)[0])
+        return self._like(x, require_torch().autograd.grad(self._losses(flat, samples).mean(), flat)[0])
 
     def noisy_gradient(self, x: Array, weights: Array) -> Array:
         """grad f(x) + sum_i weights_i grad l_i(x) / N (d,), with one backward pass."""
         torch = require_torch()
-        flat, given = self._flat(x).requires_grad_(), torch.as_tensor(1 + weights, dtype=self._dtype)
-        return self._numpy(torch.autograd.grad((given * self._losses(flat)).mean(), flat)[0])
+        flat, given = self._flat(x).requires_grad_(), self._tensor(1 + weights)
+        return self._like(x, torch.autograd.grad((given * self._losses(flat)).mean(), flat)[0])
 
     def gradient_and_noise(self, x: Array, weights: Array) -> tuple[Array, Array]:
         """grad f(x) and sum_i weights_i grad l_i(x) / N, (d,) each, with one forward pass and two backward passes."""
         torch = require_torch()
         flat = self._flat(x).requires_grad_()
-        losses = self._losses(flat)
-        given = torch.as_tensor(weights, dtype=self._dtype)
+        losses, given = self._losses(flat), self._tensor(weights)
         gradient = torch.autograd.grad(losses.mean(), flat, retain_graph=True)[0]
-        return self._numpy(gradient), self._numpy(torch.autograd.grad((given * losses).mean(), flat)[0])
+        return self._like(x, gradient), self._like(x, torch.autograd.grad((given * losses).mean(), flat)[0])
 
     def hessian_vector(self, x: Array, u: Array) -> Array:
         """Hess f(x) u (d,), by differentiating grad f . u."""
@@ -101,7 +104,7 @@ class TorchLoss:
         flat = self._flat(x).requires_grad_()
         with _plain_attention():
             gradient = torch.autograd.grad(self._losses(flat).mean(), flat, create_graph=True)[0]
-            along = gradient @ torch.as_tensor(u, dtype=self._dtype)
+            along = gradient @ self._tensor(u)
             if not along.requires_grad:  # a loss that is linear in x
                 return np.zeros(self.dimension)
             found = torch.autograd.grad(along, flat, allow_unused=True)[0]
@@ -127,9 +130,8 @@ class TorchLoss:
     def variance_and_weighted(self, x: Array, weights: Array) -> tuple[Array, Array]:
         """Per-sample variance (d,), and sum_i weights_ki grad l_i(x) for each row k of weights (K, N), which is (K, d);
         in one pass over the per-sample gradients."""
-        torch = require_torch()
-        mean, given = self.gradient(x), torch.as_tensor(weights, dtype=self._dtype)
-        square, total = np.zeros(self.dimension), torch.zeros(len(weights), self.dimension, dtype=self._dtype)
+        mean, given = self._numpy(self.gradient(self._flat(x))), self._tensor(weights)
+        square, total = np.zeros(self.dimension), self._tensor(np.zeros((len(weights), self.dimension)))
         for part, gradients in self.per_sample_gradients(x):
             square += ((self._numpy(gradients) - mean) ** 2).sum(axis=0)
             total += given[:, part] @ gradients
@@ -137,7 +139,7 @@ class TorchLoss:
 
     def covariance(self, x: Array) -> Array:
         """Per-sample covariance Sigma (d, d), for networks so small that it fits into memory."""
-        mean, product = self.gradient(x), np.zeros((self.dimension, self.dimension))
+        mean, product = self._numpy(self.gradient(self._flat(x))), np.zeros((self.dimension, self.dimension))
         for _, gradients in self.per_sample_gradients(x):
             centred = self._numpy(gradients) - mean
             product += centred.T @ centred
@@ -172,34 +174,54 @@ class TorchLoss:
         return shares
 
     def _flat(self, x: ArrayLike) -> Any:
-        """x as a tensor on its own memory, in float32 as a copy."""
-        given = np.ascontiguousarray(x, dtype=np.float64)
+        """x as a tensor on its own memory, in float32 or on another device as a copy."""
+        torch = require_torch()
+        given = x.detach() if isinstance(x, torch.Tensor) else np.ascontiguousarray(x, dtype=np.float64)
         if given.shape != (self.dimension,):
             remedy = "give one number per trainable parameter"
-            raise InvalidParameter(f"{self.name}: shape of x", given.shape, f"{{({self.dimension},)}}", remedy)
-        if not given.flags.writeable:  # torch warns of memory that it must not write to
-            given = given.copy()
-        return require_torch().from_numpy(given).to(self._dtype)
+            raise InvalidParameter(f"{self.name}: shape of x", tuple(given.shape), f"{{({self.dimension},)}}", remedy)
+        if isinstance(given, np.ndarray):
+            # torch warns of memory that it must not write to
+            given = torch.from_numpy(given if given.flags.writeable else given.copy())
+        return given.to(self.device, self._dtype)
+
+    def _tensor(self, values: Array) -> Any:
+        return require_torch().as_tensor(values, dtype=self._dtype, device=self.device)
 
     def _numpy(self, tensor: Any) -> Array:
-        found: Array = tensor.detach().to(require_torch().float64).numpy()
+        found: Array = tensor.detach().to("cpu", require_torch().float64).numpy()
+        return found
+
+    def _like(self, x: Any, tensor: Any) -> Array:
+        """In numpy's memory where x is, else a tensor in float64."""
+        torch = require_torch()
+        found: Array = tensor.detach().to(torch.float64) if isinstance(x, torch.Tensor) else self._numpy(tensor)
         return found
 
     def _losses(self, flat: Any, samples: NDArray[np.int64] | None = None) -> Any:
         inputs, targets = self._inputs, self._targets
         if samples is not None:
-            chosen = require_torch().as_tensor(samples)
+            chosen = require_torch().as_tensor(samples, device=self.device)
             inputs, targets = inputs[chosen], targets[chosen]
         return self._per_sample(self._module(flat, inputs), targets)
 
     def _check_losses(self) -> None:
-        torch = require_torch()
+        torch, kind = require_torch(), type(self._module.module).__name__
+        before = torch.random.get_rng_state()
         with torch.no_grad():
-            found = self._losses(self._flat(self.start))
-            if not isinstance(found, torch.Tensor) or found.shape != (self.samples,):
-                shape = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
-                remedy = "one number per sample: reduction='none', and a mean over all axes but the first"
-                raise InvalidParameter(f"{self.name}: shape of the losses", shape, f"{{({self.samples},)}}", remedy)
+            try:
+                found = self._losses(self._flat(self.start))
+            except Exception as error:  # the user's own code, and torch where shapes and types do not fit
+                reason = f"{type(error).__name__}: {error}"
+                domain = "the modules that run on their samples"
+                raise InvalidParameter(f"{self.name}: module", kind, domain, reason) from error
+        if not torch.equal(before, torch.random.get_rng_state()):
+            where, remedy = f"{self.name}: module that draws random numbers", "switch dropout off with self.training"
+            raise InvalidParameter(where, kind, "the deterministic modules", remedy)
+        if not isinstance(found, torch.Tensor) or found.shape != (self.samples,):
+            shape = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+            remedy = "one number per sample: reduction='none', and a mean over all axes but the first"
+            raise InvalidParameter(f"{self.name}: shape of the losses", shape, f"{{({self.samples},)}}", remedy)
         losses = self._numpy(found)
         for i in np.flatnonzero(~np.isfinite(losses))[:1]:
             remedy = "look at its input and target, and scale the inputs to about one"
@@ -210,7 +232,7 @@ class TorchLoss:
         bound = COUPLED[self.dtype] * (1 + np.abs(losses[:few]).max())
         if not change <= bound:
             where = f"{self.name}: change of a sample's loss when it is evaluated alone"
-            remedy = "the module is random, or couples the samples of a batch: such a loss has no gradient per sample"
+            remedy = "the module couples the samples of a batch, or is random: such a loss has no gradient per sample"
             raise InvalidParameter(where, f"{change:.2g}", f"[0, {bound:.1g}]", remedy)
 
 

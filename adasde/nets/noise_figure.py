@@ -33,9 +33,8 @@ def noise_figure(report: NoiseReport, title: str) -> Figure:
 def _quantiles(axes: Axes, report: NoiseReport) -> None:
     values = np.sort(report.standardised.ravel())
     place = (np.arange(values.size) + 0.5) / values.size
-    kept = np.unique(
-        np.concatenate([np.linspace(0, values.size - 1, 400).astype(int), np.arange(40), -1 - np.arange(40)])
-    )
+    ends = np.arange(min(40, values.size))
+    kept = np.unique(np.concatenate([np.linspace(0, values.size - 1, 400).astype(int), ends, values.size - 1 - ends]))
     normal = special.ndtri(place)
     axes.plot(normal[kept], normal[kept], color=NULL, lw=1.2, label="Gaussian")
     nu = report.nu.median
@@ -50,10 +49,13 @@ def _quantiles(axes: Axes, report: NoiseReport) -> None:
 
 
 def _degrees(axes: Axes, report: NoiseReport) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     bins = np.geomspace(min(report.nus.min(), 1.0), LARGEST_NU * 1.01, 26).tolist()
     axes.hist(report.null_nus, bins, color=NULL, alpha=0.6, label="Gaussian null")
     axes.hist(report.nus, bins, histtype="step", color=NOISE, lw=1.8, label="minibatches")
     axes.set_xscale("log")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel(f"ν of the Student-t fit (cut at {LARGEST_NU:g})")
     axes.set_ylabel("coordinates")
     axes.set_title(f"{report.below_null:.0%} of coordinates below the null's 5 % quantile", fontsize=9)

@@ -20,6 +20,20 @@ def require_torch() -> Any:
     return torch
 
 
+def torch_device(name: str, device: str) -> Any:
+    """The device of torch by name. Raises `InvalidParameter` for no such name, `MissingData` where it is not there."""
+    torch = require_torch()
+    try:
+        found = torch.device(device)
+    except RuntimeError as error:
+        raise InvalidParameter(f"{name}: device", repr(device), "{'cpu', 'cuda', 'cuda:1', ...}", str(error)) from None
+    if found.type not in ("cpu", "cuda"):
+        raise InvalidParameter(f"{name}: device", repr(device), "{'cpu', 'cuda', 'cuda:1', ...}", "use one of these")
+    if found.type == "cuda" and not torch.cuda.is_available():
+        raise MissingData(f"{name}: device {device}: torch sees no GPU that CUDA can use; use device='cpu'")
+    return found
+
+
 def prepared(name: str, module: Any, dtype: Any) -> Any:
     """A copy of a module in ``dtype``, which the user's own stays apart from.
 

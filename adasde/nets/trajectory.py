@@ -1,7 +1,7 @@
 """One run of an optimizer, or of one of its SDE models, on a network.
 
 The generated step kernels take the flat parameter vector as one lane per parameter (`adasde.kernels.lanes`); torch and
-the kernel work on the same memory. With real minibatches the optimizers of `torch.optim` are driven instead.
+the kernel work on the same memory (`memory`). With real minibatches the optimizers of `torch.optim` are driven instead.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from adasde import optimizers
 from adasde.errors import InvalidParameter, UnknownName
 from adasde.nets.loss import TorchLoss
+from adasde.nets.memory import memory_of
 from adasde.nets.noise_bank import NOISES, Bank, draw_bank, empirical_signs, mixtures, motion
 from adasde.nets.streams import Array, minibatch, normals
 from adasde.nets.torch_module import require_torch
@@ -96,7 +97,7 @@ def trajectory(
                 progress(k, setting.steps)
             if not np.isfinite(losses[rows[k]]):
                 break
-    return Trajectory(np.array(setting.saved), losses, x.copy(), time.perf_counter() - begin)
+    return Trajectory(np.array(setting.saved), losses, memory_of(loss).host(x).copy(), time.perf_counter() - begin)
 
 
 def check(curve: Curve, setting: Setting) -> None:
@@ -117,7 +118,7 @@ def check(curve: Curve, setting: Setting) -> None:
         raise InvalidParameter(where, curve.noise, "the models of weak order one", "use --model sde")
 
 
-def kernel_steps(loss: TorchLoss, curve: Curve, setting: Setting, seed: int) -> Iterator[Array]:
+def kernel_steps(loss: TorchLoss, curve: Curve, setting: Setting, seed: int) -> Iterator[Any]:
     """x before every step and after the last, always the same memory: it is a row of the state that the generated steps
     of the optimizer and of the model advance."""
     module = optimizers.kernels(setting.optimizer)
@@ -125,9 +126,10 @@ def kernel_steps(loss: TorchLoss, curve: Curve, setting: Setting, seed: int) -> 
     p = optimizers.parameter_array(module, values, gaussian(1.0))
     model, eta = module.MODELS[curve.model]["gaussian"], values["lr"]
     start = setting.steps if curve.model == "algorithm" else DEFAULT_START if model.singular else 0
-    state, curvature = np.zeros((len(module.STATES), 1, loss.dimension)), np.zeros((0, 1, loss.dimension))
+    memory = memory_of(loss)
+    state = memory.zeros(len(module.STATES), 1, loss.dimension)
     x = state[0, 0]
-    x[:] = loss.start
+    x[:] = memory.take(loss.start)
     for name, value in optimizers.initial(module).items():
         state[module.STATES.index(name)] = value
     for k in range(setting.steps):
@@ -141,9 +143,9 @@ def kernel_steps(loss: TorchLoss, curve: Curve, setting: Setting, seed: int) -> 
         for part in range(parts):
             if signs:
                 bank = _bank(loss, x, curve.noise, setting, step, seed, k * parts + part)
-            G, s, draws = _inputs(loss, x, curve.noise, setting.batch, step, bank, z[part], c[part])
+            G, s, draws = _inputs(loss, x, curve.noise, setting.batch, step, bank, z[part], c[part], memory)
             at = eta * k + eta / parts * part
-            step.compiled(state, G[None], s[None], curvature, draws[:, None], p, k + 1, at, eta / parts)
+            memory.advance(step, state, G, memory.take(s), draws, p, k + 1, at, eta / parts)
     yield x
 
 
@@ -157,43 +159,50 @@ def _bank(loss: TorchLoss, x: Array, noise: str, setting: Setting, step: Any, se
 
 
 def _inputs(
-    loss: TorchLoss, x: Array, noise: str, batch: int, step: Any, bank: Bank, z: Array, c: Array
-) -> tuple[Array, Array, Array]:
-    """(G, s, draws (m, d)) that a step reads at x."""
+    loss: TorchLoss, x: Any, noise: str, batch: int, step: Any, bank: Bank, z: Array, c: Array, memory: Any
+) -> tuple[Any, Array, Any]:
+    """(G, s, draws (m, d)) that a step reads at x; G and draws in the memory of x."""
+    take = memory.take
     if noise == "empirical":
-        G, s, draw = empirical_signs(bank, loss.gradient(x), c[0])
-        return G, s, draw[None]
+        G, s, draw = empirical_signs(bank, memory.host(loss.gradient(x)), c[0])
+        return take(G), s, take(draw[None])
     moving = bank.scale > 0
     if noise == "diagonal":
         # A coordinate without noise has no motion: its sign is certain, or 0 where its gradient is 0 as well.
-        return loss.gradient(x), bank.scale, z * moving
+        return loss.gradient(x), bank.scale, take(z * moving)
     if not moving.any():
-        return loss.noisy_gradient(x, loss.noise_weights(z, batch)), bank.scale, np.zeros((step.noises, len(x)))
+        still = memory.zeros(step.noises, len(x))
+        return loss.noisy_gradient(x, loss.noise_weights(z, batch)), bank.scale, still
     if 1 in step.degrees:
         G, drawn = loss.gradient_and_noise(x, loss.noise_weights(z, batch))
-        own = drawn / np.where(moving, bank.scale, 1.0)
+        own = drawn / take(np.where(moving, bank.scale, 1.0))
     else:
         G = loss.gradient(x)
-    draws = [own if n == 1 else motion(bank, G, n, c[i]) for i, n in enumerate(step.degrees)]
-    return G, bank.scale, np.stack(draws)
+    draws = [own if n == 1 else take(motion(bank, memory.host(G), n, c[i])) for i, n in enumerate(step.degrees)]
+    return G, bank.scale, memory.stack(draws)
 
 
-def torch_steps(loss: TorchLoss, setting: Setting, seed: int) -> Iterator[Array]:
+def torch_steps(loss: TorchLoss, setting: Setting, seed: int) -> Iterator[Any]:
     """x before every step and after the last, always the same memory, which an optimizer of torch advances with the
     gradients of real minibatches."""
     torch = require_torch()
     values = optimizers.hyperparameters(setting.optimizer, setting.hyperparameters)
-    x = loss.start.copy()
-    flat = torch.from_numpy(x).requires_grad_()
+    flat = torch.as_tensor(loss.start.copy(), device=loss.device).requires_grad_()
     optimizer = torch_optimizer(setting.optimizer, flat, values)
     for k in range(setting.steps):
-        yield x
-        gradient = loss.gradient(x, minibatch(seed, k, loss.samples, setting.batch))
-        flat.grad = torch.from_numpy(np.sign(gradient) if setting.optimizer == "signsgd" else gradient)
+        yield flat.detach()
+        gradient: Any = loss.gradient(flat, minibatch(seed, k, loss.samples, setting.batch))
+        flat.grad = _sign(gradient) if setting.optimizer == "signsgd" else gradient
         if setting.optimizer == "rmspropw":
             flat.data.mul_(1 - values["lr"] * values["weight_decay"])
         optimizer.step()
-    yield x
+    yield flat.detach()
+
+
+def _sign(gradient: Any) -> Any:
+    """-1, 0 or 1; nan stays nan, of which torch's own sign makes 0."""
+    torch = require_torch()
+    return torch.where(torch.isnan(gradient), gradient, torch.sign(gradient))
 
 
 def torch_optimizer(name: str, flat: Any, values: dict[str, float]) -> Any:

@@ -27,7 +27,8 @@ def kernel_quadrature(setting: Setting, points: list[dict[sp.Symbol, sp.Expr]]) 
     """Sums over the kernel's nodes against adaptive quadrature in high precision; none where everything is exact.
 
     At the run's largest noise scale, because the statement is about the sums of this run: an integrand h(G + s Z)
-    varies the more over the law the larger s is, and no set of nodes is accurate for every s.
+    varies the more over the law the larger s is, and no set of nodes is accurate for every s. Where that depends on x,
+    at those of the points, and the statement says which.
     """
     named = sp.Tuple(*(value for _, value in setting.sde.named))
     nodes = sorted(named.atoms(Expectation), key=str)
@@ -44,6 +45,8 @@ def kernel_quadrature(setting: Setting, points: list[dict[sp.Symbol, sp.Expr]]) 
                 if error > worst:
                     worst, where = error, node
     statement = f"{setting.module.QUADRATURE} nodes give every expectation to {TOLERANCE:g} of E|h|"
+    if not scale:
+        statement += f", at noise scales up to {max(float(point[s]) for point in points[:POINTS]):.1f}"
     measured = f"largest error {worst:.1e}, of {where}"
     if doubt > TOLERANCE / 10:
         return [Check(3, statement, "undecided", f"{measured}; the reference itself is uncertain by {doubt:.1e}")]

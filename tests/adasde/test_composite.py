@@ -1,7 +1,5 @@
 """Rules beyond one coordinate and one gradient: own draws, further minibatches, workers, norms, games."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import sympy as sp
@@ -56,9 +54,7 @@ def rule(name: str) -> UpdateRule:
 
 def final(name, loss, noise, steps=1, paths=4096, lr=0.05, x0=None, **hyperparameters):
     """States (n, d, L) of the optimizer after some steps."""
-    run = plan(
-        name, "algorithm", loss, noise, steps, paths, 3, 1, None, 2, x0, None, {"lr": lr, **hyperparameters}
-    )
+    run = plan(name, "algorithm", loss, noise, steps, paths, 3, 1, None, 2, x0, None, {"lr": lr, **hyperparameters})
     return run.started(0, paths, run.saves, steps)[0]
 
 
@@ -384,9 +380,7 @@ def test_draws_are_independent_and_of_their_laws():
     """Kolmogorov-Smirnov for every kind, and correlations of all layers and of neighbouring steps, at 1e-4 together."""
     from adasde.staged import Draws
 
-    run = plan(
-        "dp_sgd", "algorithm", "quadratic:1,2,3,4", gaussian(1.0), 8, 4096, 5, 1, None, 2, None, None, {}
-    )
+    run = plan("dp_sgd", "algorithm", "quadratic:1,2,3,4", gaussian(1.0), 8, 4096, 5, 1, None, 2, None, None, {})
     draws = Draws(run, 0, 4096, 4)
     draws.counts = {"noise": 3, "normal": 2, "uniform": 2, "exponential": 2}
     first, second, *_ = draws.steps(0)

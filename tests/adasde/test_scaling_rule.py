@@ -158,6 +158,25 @@ def test_regime_from_gradient_statistics(tmp_path):
     assert data("sgd --batch 64:256 --noise-scale 2")["regime_test"]["verdict"] == "signal-dominated"
 
 
+def test_regime_with_an_interval(tmp_path):
+    """As `adasde noise` writes it: null is infinite, and an interval over two regimes leaves the verdict open."""
+    file = tmp_path / "stats.json"
+    file.write_text(json.dumps({"noise_scale": {"value": None, "low": 9000.0, "high": None}}))
+    found = data(f"sgd --batch 64:256 --grad-stats {file}")
+    assert found["regime_test"] == {
+        "noise_scale": None,
+        "interval": [9000.0, None],
+        "batch_over_noise_scale": [0.0, 0.0],
+        "verdict": "noise-dominated",
+    }
+    assert not any("noise scale" in caution for caution in found["cautions"])
+    text = " ".join(run(f"sgd --batch 64:256 --grad-stats {file}").stdout.split())
+    assert "noise-dominated; noise scale infinitely many [9000, infinitely many] samples" in text
+    file.write_text(json.dumps({"noise_scale": {"value": 6000.0, "low": 300.0, "high": None}}))
+    cautions = data(f"sgd --batch 64:256 --grad-stats {file}")["cautions"]
+    assert any("reaches from between the regimes to noise-dominated" in caution for caution in cautions)
+
+
 @pytest.mark.parametrize(
     ("stats", "code", "message"),
     [
@@ -166,6 +185,10 @@ def test_regime_from_gradient_statistics(tmp_path):
         ("[1]", 2, "outside the JSON objects"),
         ('{"noise_trace": 1}', 2, "give one of these three sets"),
         ('{"noise_scale": 0}', 2, "noise_scale = 0 is outside (0, inf)"),
+        ('{"noise_scale": {"value": 9, "low": 3}}', 2, "high is missing"),
+        ('{"noise_scale": {"value": 9, "low": 8, "high": 7}}', 2, "high = 7"),
+        ('{"noise_scale": {"value": -1, "low": 8, "high": 9}}', 2, "value = -1 is outside (0, inf)"),
+        ('{"format": "adasde grad-stats 9", "noise_scale": 5}', 2, "of this version"),
         (
             '{"batch_small": 8, "norm_squared_small": 1, "batch_big": 64, "norm_squared_big": 2}',
             2,

@@ -39,6 +39,16 @@ def test_rungs_one_to_three_hold_for_every_derived_sde(name, noise):
     assert set(outcomes(checks)) <= {"holds", "recorded"}, [c for c in checks if not c.passed]
 
 
+@pytest.mark.parametrize(
+    "noise", [gaussian(), gaussian((0.1, 0.2)), gaussian(covariance=np.eye(2)), gaussian(covariance="data")]
+)
+def test_noise_that_only_some_losses_have(noise):
+    """Scales by coordinate, from data, and covariances: the driver is checked under one scale, and says so."""
+    driver = generated_kernels(subject("sgd", noise=noise))[-1]
+    scale = 0.2 if noise.scale == (0.1, 0.2) else 1
+    assert driver.outcome == "holds" and driver.measured.endswith(f"24 steps, under gaussian:{scale}")
+
+
 @pytest.mark.parametrize("nu", [1.0, 2.0, 3.0, 0.5])
 def test_signsgd_under_heavy_tails(nu):
     """SignSGD's drift, covariance and kernel need no moment of the noise."""

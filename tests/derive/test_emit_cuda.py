@@ -65,7 +65,7 @@ def test_every_number_is_typed(name, texts):
     """A literal next to a float32 would make a float64 of it: all are cast to T. A bare one would be noticed."""
     text = texts[f"{name}.py"]
     assert bare_numbers(text) == []
-    spoilt = re.sub(r"(y\[0, i\] = .*) \+ x\n", r"\1*2.0 + x\n", text, count=1)
+    spoilt = re.sub(r"(y\[0, i\] = x .*)\n", r"\1*2.0\n", text, count=1)
     assert spoilt != text and bare_numbers(spoilt) == [2.0]
 
 

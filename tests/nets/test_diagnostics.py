@@ -104,11 +104,13 @@ def test_spectrum_of_either_shape() -> None:
 def test_figure_has_four_panels(skewed: tuple[np.ndarray, Any], tmp_path: Path) -> None:
     figure = noise_figure(skewed[1], "exponential samples")
     assert [bool(axes.get_title()) for axes in figure.axes] == [True] * 4
+    assert all((np.diff(line.get_xdata()) > 0).all() for line in figure.axes[0].lines)
     figure.savefig(tmp_path / "noise.png")
 
 
 def test_the_command(tmp_path: Path) -> None:
-    """Writes the file that its help describes: every field named there is in it, and the table goes to stdout."""
+    """Writes the file that its help describes: every field named there is in it, and the table goes to stdout; and
+    `scaling-rule` reads the noise scale from it, with its interval."""
     pytest.importorskip("sklearn")
     stats_file = tmp_path / "stats.json"
     options = ["--steps", "10", "--minibatches", "200", "--coordinates", "3", "--grad-stats", str(stats_file)]
@@ -119,6 +121,11 @@ def test_the_command(tmp_path: Path) -> None:
     text = CliRunner().invoke(main, ["noise", "--help"]).stdout
     assert facts["format"] == "adasde grad-stats 1" and facts["steps"] == 10
     assert all(name in text for name in (*facts, *facts["noise_scale"]))
+    rule = ["scaling-rule", "adamw", "--batch", "32:64", "--grad-stats", str(stats_file), "--json"]
+    result = CliRunner().invoke(main, rule)
+    assert result.exit_code == 0, result.output
+    test, measured = json.loads(result.stdout)["regime_test"], facts["noise_scale"]
+    assert test["noise_scale"] == measured["value"] and test["interval"] == [measured["low"], measured["high"]]
 
 
 @pytest.mark.parametrize(

@@ -176,6 +176,17 @@ class Coupled(nn.Module):  # type: ignore[misc]
         return self.layer(x - x.mean(dim=0))
 
 
+class Random(nn.Module):  # type: ignore[misc]
+    """Dropout as a function, which no module shows; it may leave the losses as they are by chance."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 3)
+
+    def forward(self, x: Any) -> Any:
+        return nn.functional.dropout(self.layer(x), 1e-9)
+
+
 ONES, ZEROS = np.ones((4, 3)), np.zeros(4, dtype=int)
 MEAN = nn.CrossEntropyLoss()
 OWN_STATISTICS = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3, track_running_stats=False).eval())
@@ -185,6 +196,9 @@ REFUSED = {
     "dropout": (nn.Sequential(nn.Linear(3, 3), nn.Dropout(0.2)), ONES, ZEROS, None, "set p = 0, or call .eval()"),
     "dropout of attention": (nn.MultiheadAttention(4, 2, dropout=0.1), ONES, ZEROS, None, "set p = 0"),
     "coupled": (Coupled(), np.arange(12.0).reshape(4, 3), ZEROS, None, "couples the samples of a batch"),
+    "random": (Random(), ONES, ZEROS, None, "switch dropout off with self.training"),
+    "width": (dense(), ONES[:, :2], ZEROS, None, "RuntimeError: mat1 and mat2 shapes"),
+    "class": (dense(), ONES, ZEROS + 9, None, "IndexError: Target 9 is out of bounds"),
     "nan input": (dense(), np.array([[1, 2, 3], [1, np.nan, 3]]), ZEROS[:2], None, "sample 1 = not finite"),
     "nan loss": (dense(), ONES, ZEROS, lambda z, y: (z[:, 0] - torch.inf) * 0, "loss of sample 0 = nan"),
     "mean loss": (dense(), ONES, ZEROS, MEAN, "reduction='none'"),

@@ -20,10 +20,11 @@ from scipy import stats
 from adasde.cli import main
 from adasde.errors import UnknownName
 from adasde.nets import NETS, gaps, study
-from adasde.nets.figure import STYLES, loss_figure
+from adasde.nets.figure import MAIN, STYLES, loss_figure, overview_figure
 from adasde.nets.report import rows
 from adasde.nets.study import PLANS, Finished, Plan, curves, planned, run_task, run_tasks, stored
-from adasde.nets.trajectory import Curve
+from adasde.nets.tables import gaps_table, losses_table
+from adasde.nets.trajectory import Curve, trajectory
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("sklearn")
@@ -97,6 +98,22 @@ def test_a_task_that_raises_says_so(small: list[study.Task], tmp_path: Path) -> 
     assert [list(row.losses) for row in rows(found)] == [[small[1].curve.name]]
 
 
+def test_a_task_runs_on_one_thread(small: list[study.Task], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sums of matrix products on several threads of BLAS round otherwise, and threads that wait cost time."""
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    seen = []
+
+    def looked(*given: Any) -> Any:
+        seen.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+        return trajectory(*given)
+
+    monkeypatch.setattr(study, "trajectory", looked)
+    with threadpool_limits(2, user_api="blas"):
+        run_task(small[0], tmp_path)
+    assert seen and set(seen) == {1} and torch.get_num_threads() == 1
+
+
 @pytest.mark.slow
 def test_worker_processes_give_the_same(tmp_path: Path) -> None:
     """Two worker processes, and this one, to the last bit."""
@@ -137,6 +154,7 @@ def test_gaps_and_intervals() -> None:
     assert by_cause["the whole model"].seen and not by_cause["empirical P(g < 0)"].seen
     assert list(row.closed) == [1] and row.closed[1].mean == pytest.approx((0.5 - 0.2) / (0.65 - 0.2))
     assert found.holds(0.65) and not found.holds(0.2)
+    assert "sde-full ends outside the interval of algorithm-minibatch: signsgd" in gaps_table([row]).notes
 
 
 def test_rounding_is_no_gap() -> None:
@@ -170,6 +188,29 @@ def test_divergence_is_told_and_never_averaged(tmp_path: Path) -> None:
     assert record["gaps"][0]["mean"] is None and record["title"] == NETS["mlp-breast-cancer"].title
 
 
+def test_tables_of_one_seed_and_of_a_blow_up() -> None:
+    """One seed has no interval, and a model that came back from anywhere has blown up."""
+    (row,) = rows(finished({"algorithm-minibatch": [0.5], "sde-full": [0.25], "sde-empirical": [3e7]}))
+    losses, gap = losses_table([row]), gaps_table([row])
+    assert losses.rows == (
+        ("algorithm-minibatch", "0.5000"),
+        ("sde-full", "0.2500"),
+        ("sde-empirical", "blew up (3e+07)"),
+    )
+    assert gap.rows[0] == ("the whole model", "+0.2500 ") and "closes" in gap.notes[-1] and "inf" not in str(gap)
+
+
+def test_overview(small: list[study.Task], tmp_path: Path) -> None:
+    """A panel for each network and optimizer, with the main curves; none where nothing was run."""
+    found, _ = run_tasks(small, tmp_path, 1, silent)
+    other = [replace(one, task=replace(one.task, net="cnn-digits")) for one in found if one.task.curve.name in MAIN]
+    adam = replace(other[0], task=replace(other[0].task, setting=replace(small[0].setting, optimizer="adam")))
+    figure = overview_figure([*found, *other, adam])
+    shown = [axes for axes in figure.axes if axes.get_visible()]
+    assert [len(axes.lines) for axes in shown] == [len(MAIN), len(MAIN), 1]
+    figure.savefig(tmp_path / "overview.png")
+
+
 def test_figure(small: list[study.Task], tmp_path: Path) -> None:
     """One panel for the optimizer with all its curves, and a title that says what the data is."""
     found, _ = run_tasks(small, tmp_path, 1, silent)
@@ -177,7 +218,12 @@ def test_figure(small: list[study.Task], tmp_path: Path) -> None:
     (axes,) = (axes for axes in figure.axes if axes.get_visible())
     assert len(axes.lines) == len(curves("signsgd"))
     assert "scikit-learn's breast cancer" in figure.get_suptitle() and "2 seeds" in figure.get_suptitle()
+    assert "unfinished" not in axes.get_title()
     figure.savefig(tmp_path / "figure.png")
+    partial = loss_figure(found[:-1], "")
+    assert partial.axes[0].get_title().endswith("unfinished")
+    table = losses_table(rows(found[:-1]))
+    assert table.notes == (f"unfinished: signsgd {found[-1].task.curve.name}, 1 of 2 seeds",)
 
 
 def test_the_command(small: list[study.Task], tmp_path: Path) -> None:
@@ -198,10 +244,32 @@ def test_the_command(small: list[study.Task], tmp_path: Path) -> None:
     for words in ("Final loss, 95% intervals", "non-Gaussianity", "correlation", "order", "the empirical law closes"):
         assert words in result.stdout
     assert (tmp_path / "mlp-breast-cancer.png").stat().st_size > 10_000
+    page = (tmp_path / "report.md").read_text()
+    assert "`adasde reproduce nets --quick --net mlp-breast-cancer --optimizer signsgd --seeds 2`" in page
+    assert "| curve | signsgd |" in page and "* `sde-empirical`: sde, empirical P(g < 0), dt = lr" in page
+    assert page.count("\n| sde-full | ") == 1 and page.count("\n| non-Gaussianity | ") == 1
     record = json.loads((tmp_path / "results.json").read_text())
     assert record[0]["optimizer"] == "signsgd" and len(record[0]["final_loss"]) == len(curves("signsgd"))
     again = CliRunner().invoke(main, ["reproduce", "nets", *options, "--json"])
     assert json.loads(again.stdout) == record
+
+
+def test_an_interrupted_command(small: list[study.Task], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 130, tables of what there is, and the way on."""
+
+    @contextmanager
+    def impatient() -> Iterator[Any]:
+        def report(done: int, total: int, one: Finished) -> None:
+            if done == 2:
+                raise KeyboardInterrupt
+
+        yield report
+
+    monkeypatch.setattr("adasde.cli.nets._progress", impatient)
+    options = ["--net", "mlp-breast-cancer", "--optimizer", "signsgd", "--seeds", "1", "--out", str(tmp_path)]
+    result = CliRunner().invoke(main, ["reproduce", "nets", *options])
+    assert result.exit_code == 130 and "run it again to go on" in result.output
+    assert "| algorithm-minibatch | " in (tmp_path / "report.md").read_text()
 
 
 @pytest.mark.parametrize(
