@@ -17,8 +17,8 @@ import sympy as sp
 from adasde.derive.branches import has_early_branch, late
 from adasde.derive.law import NotDerivable
 from adasde.derive.names import Named, Names
-from adasde.derive.notation import eta, k, t
-from adasde.derive.operations import require_uncoupled, with_noise
+from adasde.derive.notation import G, Z, eta, k, t
+from adasde.derive.operations import Own, require_uncoupled, with_noise
 from adasde.derive.rule import Hyperparameter, UpdateRule
 
 Schedules = tuple[tuple[sp.Expr, sp.Expr], ...]
