@@ -31,6 +31,7 @@ SOURCES = (
     "pointers.py",
     "quantiles.py",
     "run.py",
+    "staged.py",
 )
 """Files of this package, besides all kernels, that the bytes of a result depend on."""
 

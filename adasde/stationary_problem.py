@@ -88,7 +88,8 @@ def problem_of(optimizer: str, loss: Loss | str, noise: Noise | str, hyperparame
     require_settled(rule)
     values = optimizers.hyperparameters(optimizer, hyperparameters)
     models = {model: _sde(rule, law, model) for model in module.MODELS if model != "algorithm"}
-    _require_expandable(optimizer, models)
+    if rule.composite:
+        _require_expandable(optimizer, models)
     return Problem(optimizer, rule, law, noise, values, hessian, noise.scales(d), models)
 
 

@@ -28,7 +28,7 @@ LIMIT, GROWTH = 400.0, 8.0
 CASES = ((100_000, 1_000, 2), (100_000, 1_000, 1), (1_000_000, 1_000, 2), (100_000, 10_000, 2))
 """Paths, steps, threads; the others are held against the first."""
 COMPILING = (1_000_000, 1_000, 2)
-QUICK = ((50_000, 20, 2), (500_000, 200, 2))
+QUICK = ((100_000, 300, 2), (1_000_000, 300, 2))
 WARM_UP = (4096, 10, 1)
 
 Figures = dict[str, Any]

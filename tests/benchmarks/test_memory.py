@@ -25,14 +25,14 @@ def memory() -> Any:
         sys.path.remove(str(FOLDER))
 
 
-def test_memory_does_not_grow_with_paths_or_steps(tmp_path: Path) -> None:
-    """The benchmark on a small run, and on ten times the paths with ten times the steps."""
+def test_memory_does_not_grow_with_paths(tmp_path: Path) -> None:
+    """The benchmark on a small run, and on ten times the paths."""
     out = tmp_path / "memory.json"
     command = [sys.executable, str(FOLDER / "memory.py"), "--quick", "--out", str(out)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0 and "all within the limits" in done.stdout, done.stdout + done.stderr
     figures = json.loads(out.read_text())["figures"]
-    assert [(figure["paths"], figure["steps"]) for figure in figures] == [(50_000, 20), (500_000, 200)]
+    assert [(figure["paths"], figure["steps"]) for figure in figures] == [(100_000, 300), (1_000_000, 300)]
     assert all(400 > figure["peak"] > figure["loaded"] > 50 for figure in figures)
 
 
