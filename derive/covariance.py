@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import sympy as sp
@@ -15,6 +16,9 @@ from adasde.derive.operations import Batch, variables, workers
 FACTORED_TERMS, FACTORED_OPERATIONS = 24, 150
 """Terms of a sum, and operations of it, above which no factors are looked for: long sums hardly ever factor but take
 minutes to try, and hours where many exponentials and error functions are variables of one polynomial."""
+
+
+Later = Callable[[tuple[sp.Expr, ...], sp.Matrix, Law], sp.Matrix]
 
 
 @dataclass(frozen=True)
@@ -47,12 +51,17 @@ class StepNoise:
         return powers if all(n - 2 in (-1, 0, *powers) for n in powers) else None
 
 
-def step_noise(increments: tuple[sp.Expr, ...], law: Law) -> StepNoise:
-    """The noise of increments h(Z): by their noise functions where these are few, else by the covariance of h."""
+def step_noise(increments: tuple[sp.Expr, ...], law: Law, later: Later | None = None) -> StepNoise:
+    """The noise of increments h(Z): by their noise functions where these are few, else by the covariance of h.
+
+    ``later`` adds to the covariances of the noise functions those with the functions of later steps.
+    """
     if len(law.atoms()) == 2 and not variables(*increments):
         return _two_valued_noise(increments, law)
     functions = noise_functions(increments)
     gram = gram_matrix(functions, law)
+    if later is not None:
+        gram = later(functions, gram, law).applyfunc(shortest)
     coefficients = coefficient_matrix(increments, functions)
     if coefficients.has(H, Ht):
         # An operator on all coordinates has no root: motions of the noise functions themselves, on which it acts.
