@@ -17,7 +17,7 @@ import sympy as sp
 from adasde.derive import notation
 from adasde.derive.covariance import StepNoise, step_noise
 from adasde.derive.expectation import expectation
-from adasde.derive.fast_states import Fast, assumed, averaged_increments, fast_states, fast_steps, left_out, long_run
+from adasde.derive.fast_states import Fast, assumed, averaged_increments, described, fast_states, fast_steps, left_out, long_run
 from adasde.derive.functions import Expectation, empirical_sign, laplace_sign, outer, student_t_sign, zeta
 from adasde.derive.law import Law, MomentDoesNotExist, NotDerivable
 from adasde.derive.model import SDE, Derivation
@@ -27,7 +27,7 @@ from adasde.derive.notation import G, H, Hb, Ht, eta, s, sb
 from adasde.derive.order_two import order_two_drift
 from adasde.derive.rule import UpdateRule
 from adasde.derive.scaling_limit import Increment, increment
-from adasde.derive.steps import assumptions, derivation_steps, dropped, moments_needed
+from adasde.derive.steps import BATCHES, assumptions, derivation_steps, dropped, moments_needed
 
 MODELS = {1: "sde", 2: "order2"}
 """The derived models by their weak order."""
@@ -61,15 +61,17 @@ def _averaged_out(rule: UpdateRule, law: Law, order: int, fast: Fast) -> Derivat
     """The SDE of the states that stay, with the long-run covariance of one step."""
     if order != 1:
         raise NotDerivable(
-            f"{rule.name}: {fast.names} is a fast state: averaged out, it leaves a model of order one; what it adds to "
-            "the drift at the next order is not derived"
+            f"{rule.name}: {described(fast)}: averaged out, it leaves a model of order one; what it adds to the drift at "
+            "the next order is not derived"
         )
     one_step = averaged_increments(fast, increment(fast.slow))
-    noise = step_noise(one_step.leading, law, long_run if fast.memories else None)
-    sde = _matched(fast.slow, law, order, one_step, noise)
-    sde = dataclasses.replace(
-        sde, assumptions=(*sde.assumptions, *assumed(fast)), dropped=(*sde.dropped, *left_out(fast))
-    )
+    try:
+        noise = step_noise(one_step.leading, law, long_run if fast.memories else None)
+        sde = _matched(fast.slow, law, order, one_step, noise)
+    except NotDerivable as reason:
+        raise NotDerivable(f"{rule.name}: {described(fast)}: it cannot be averaged out: {reason}") from reason
+    notes = (*(note for note in sde.assumptions if note != BATCHES), *assumed(fast))
+    sde = dataclasses.replace(sde, assumptions=notes, dropped=(*sde.dropped, *left_out(fast)))
     steps = derivation_steps(fast.slow, law, one_step, noise, sde)
     return Derivation(rule, law, fast_steps(rule, fast, steps), one_step.leading, sde)
 

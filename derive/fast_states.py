@@ -190,6 +190,14 @@ def _given_the_step_before(function: sp.Expr, law: Law) -> sp.Expr:
     return sp.Add(*(c * mean_of_one(f, law) for f, c in noise_terms_of_one(function).items()))
 
 
+def described(fast: Fast) -> str:
+    """Which states are fast and why, for a refusal."""
+    if fast.memories:
+        state, phi = fast.memories[0]
+        return f"the state {state} is new in every step, {phi}"
+    return f"{fast.names} relaxes at a fixed position"
+
+
 def assumed(fast: Fast) -> tuple[str, ...]:
     """What averaging assumes."""
     notes = [
