@@ -8,6 +8,9 @@ import numpy as np
 from adasde.ensemble import Array
 from adasde.verify.setting import Setting
 
+ROUNDING = 1e-11
+"""Of a sum over pairs of nodes, relative to its terms."""
+
 
 def forgets(setting: Setting) -> bool:
     """Whether the model lacks states of the rule."""
@@ -28,10 +31,11 @@ def after_step(setting: Setting, values: dict[str, float], z: Array, w: Array) -
     return after[[rule.states.index(y) for y in setting.sde.states]], np.outer(w, w).ravel()
 
 
-def later_steps(centred: Array, w: Array) -> Array:
-    """Cov(change, change of the next step) plus its transpose, from centred changes (n, N) at all pairs of draws:
-    both given the draw that they share, over which the product is averaged."""
+def long_run(one_step: Array, centred: Array, w: Array) -> Array:
+    """``one_step`` + D + D^T with D = Cov(change, change of the next step), from centred changes (n, N) at all pairs of
+    draws: both given the draw that they share. What cancels up to `ROUNDING` is zero."""
     pairs = centred.reshape(len(centred), len(w), len(w))
     as_second, as_first = np.einsum("i,nij->nj", w, pairs), np.einsum("j,nij->ni", w, pairs)
-    found: Array = (as_second * w) @ as_first.T
-    return found + found.T
+    later = (as_second * w) @ as_first.T
+    found = one_step + later + later.T
+    return np.where(np.abs(found) < ROUNDING * np.abs(one_step), 0.0, found)

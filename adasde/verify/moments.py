@@ -44,6 +44,8 @@ GROWTH = 2**0.8
 """A gap that is O(eta^q) keeps gap/eta^q bounded; where the order is missed by one, it doubles at each halving of eta.
 Between these lies what is allowed from the larger steps to the smallest: a zero of the gap in between makes it 1.5."""
 EXACT = 1e-10
+MANY = 4096
+"""Nodes above which a step is compiled."""
 
 TESTS: dict[str, sp.Expr] = {
     "x^2": x**2,
@@ -137,7 +139,8 @@ def after_one_step(
     p = setting.parameter_array(**values)
     lanes = np.ones((1, nodes))
     k = round(POINT[t] / values["lr"]) + 1
-    setting.algorithm(
+    step = setting.algorithm.compiled if nodes > MANY else setting.algorithm
+    step(
         state,
         POINT[G] * lanes,
         POINT[s] * lanes,
@@ -173,9 +176,10 @@ def _moment_gaps(setting: Setting, eta_value: float) -> tuple[Array, Array]:
     centred = change - mean[:, None]
     drift, covariance = model_moments(setting, values, sums)
     gap_mean = np.abs(mean / eta_value - drift) / (1e-3 + np.abs(drift))
-    exact = (centred * w) @ centred.T / eta_value
+    exact = (centred * w) @ centred.T
     if memory.forgets(setting):
-        exact = exact + memory.later_steps(centred, sums[Expectation][1]) / eta_value
+        exact = memory.long_run(exact, centred, sums[Expectation][1])
+    exact = exact / eta_value
     # eta in place of the variance of a state without noise of the leading order: see `_noisy`.
     own = np.sqrt(np.where(_noisy(setting, values, sums), np.diag(exact), eta_value))
     size = np.outer(own, own)
