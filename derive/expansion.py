@@ -17,7 +17,16 @@ import sympy as sp
 from adasde.derive import notation
 from adasde.derive.covariance import StepNoise, step_noise
 from adasde.derive.expectation import expectation
-from adasde.derive.fast_states import Fast, assumed, averaged_increments, described, fast_states, fast_steps, left_out, long_run
+from adasde.derive.fast_states import (
+    Fast,
+    assumed,
+    averaged_increments,
+    described,
+    fast_states,
+    fast_steps,
+    left_out,
+    long_run,
+)
 from adasde.derive.functions import Expectation, empirical_sign, laplace_sign, outer, student_t_sign, zeta
 from adasde.derive.law import Law, MomentDoesNotExist, NotDerivable
 from adasde.derive.model import SDE, Derivation

@@ -134,7 +134,9 @@ def _sums(rule: UpdateRule, states: tuple[sp.Symbol, ...], updates: list[sp.Expr
     for value in _eigenvalues(rule, filter_):
         if sign_of(1 - value) <= 0 or sign_of(1 + value) <= 0:
             raise NotDerivable(f"{rule.name}: {states} cannot be averaged out: |{value}| < 1 is not known")
-    return [_positive(sp.factor(e)) for e in (sp.eye(len(states)) - filter_).inv() * columns.subs(dict.fromkeys(states, 0))]
+    return [
+        _positive(sp.factor(e)) for e in (sp.eye(len(states)) - filter_).inv() * columns.subs(dict.fromkeys(states, 0))
+    ]
 
 
 def _eigenvalues(rule: UpdateRule, matrix: sp.Matrix) -> list[sp.Expr]:

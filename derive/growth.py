@@ -44,6 +44,4 @@ def _without_integrals(function: sp.Expr) -> sp.Expr:
     """A mean over further noise grows as what it is the mean of does, at one value of that noise."""
     from adasde.derive.functions import Expectation, zeta
 
-    return function.replace(
-        lambda e: isinstance(e, Expectation), lambda e: e.args[0].subs(zeta, sp.Rational(7, 10))
-    )
+    return function.replace(lambda e: isinstance(e, Expectation), lambda e: e.args[0].subs(zeta, sp.Rational(7, 10)))

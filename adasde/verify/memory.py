@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-
 from adasde.ensemble import Array
 from adasde.verify.setting import Setting
 
@@ -20,7 +19,7 @@ def forgets(setting: Setting) -> bool:
 def after_step(setting: Setting, values: dict[str, float], z: Array, w: Array) -> tuple[Array, Array]:
     """The model's states (n, N) after one step at all pairs of a draw of the step before and one of this step, the
     former outermost, and their weights (N,). The memory is what the rule itself writes after the former draw."""
-    from adasde.verify.moments import POINT, after_one_step
+    from adasde.verify.moments import after_one_step
 
     rule = setting.rule
     earlier, now = (part.ravel() for part in np.meshgrid(z, z, indexing="ij"))

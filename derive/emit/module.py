@@ -9,7 +9,15 @@ import sympy as sp
 
 from adasde.derive import notation
 from adasde.derive.emit.lanes import LaneBody, algorithm_body, along_body, sde_body
-from adasde.derive.emit.printer import HELPERS, STAGE_HELPERS, VOTES, code, next_value, sum_over_nodes, sums_over_pairs_of_nodes
+from adasde.derive.emit.printer import (
+    HELPERS,
+    STAGE_HELPERS,
+    VOTES,
+    code,
+    next_value,
+    sum_over_nodes,
+    sums_over_pairs_of_nodes,
+)
 from adasde.derive.emit.prose import algorithm_docstring, sde_docstring
 from adasde.derive.emit.stages import ARGUMENTS, algorithm_stages, draws_text, is_staged, model_stages
 from adasde.derive.functions import Expectation

@@ -164,10 +164,7 @@ def sums_over_pairs_of_nodes(integrands: list[tuple[sp.Symbol, sp.Expr]], indent
             f"{deeper}{name} += p[NODES + QUADRATURE + q]*({code(value)})"
             for name, value in zip(inner.values(), values, strict=True)
         ),
-        *(
-            f"{indent}{name} += p[NODES + QUADRATURE + r]*({code(value.xreplace(inner))})"
-            for name, value in integrands
-        ),
+        *(f"{indent}{name} += p[NODES + QUADRATURE + r]*({code(value.xreplace(inner))})" for name, value in integrands),
     ]
 
 

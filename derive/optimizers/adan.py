@@ -21,7 +21,13 @@ previous = state("previous", like=m, meaning="gradient of the step before")
 
 
 @update_rule(states=(x, m, difference, v, previous), nonnegative=(v,), dialect="pytorch_optimizer", cite="xie2024")
-def adan(beta1=decay(1, 0.98), beta2=decay(2, 0.92, large=True), beta3=decay(3, 0.99), eps=stabiliser(), theta=weight_decay(0.0)):
+def adan(
+    beta1=decay(1, 0.98),
+    beta2=decay(2, 0.92, large=True),
+    beta3=decay(3, 0.99),
+    eps=stabiliser(),
+    theta=weight_decay(0.0),
+):
     """Adan: three averages, and decoupled weight decay by a division after the step."""
     change = first_step(0, g - previous)
     m_next = beta1 * m + (1 - beta1) * g
