@@ -70,8 +70,8 @@ def _averaged_out(rule: UpdateRule, law: Law, order: int, fast: Fast) -> Derivat
     """The SDE of the states that stay, with the long-run covariance of one step."""
     if order != 1:
         raise NotDerivable(
-            f"{rule.name}: {described(fast)}: averaged out, it leaves a model of order one; what it adds to the drift at "
-            "the next order is not derived"
+            f"{rule.name}: {described(fast)}: averaged out, it leaves a model of order one; what it adds to the drift "
+            "at the next order is not derived"
         )
     one_step = averaged_increments(fast, increment(fast.slow))
     try:

@@ -57,7 +57,7 @@ def mean(noise: sp.Expr, law: Law) -> sp.Expr:
         raise NotDerivable(f"{noise} is an integral in three dimensions, for which kernels have no quadrature")
     if any(node.args[0].has(*KINKS) for node in inner):
         raise NotDerivable(
-            f"{noise} is an integral in two dimensions along whose range a kink moves, for which kernels have no quadrature"
+            f"{noise} is an integral in two dimensions in which a kink moves, for which kernels have no quadrature"
         )
     return mean_of_one(noise, law)
 
