@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import sympy as sp
 
 from adasde.derive.expectation import NOISES, expectation, mean, noise_terms
+from adasde.derive.functions import Expectation
 from adasde.derive.growth import growth
 from adasde.derive.law import Law
 from adasde.derive.notation import H, Ht, Z, eta
@@ -15,6 +17,9 @@ from adasde.derive.operations import Batch, variables, workers
 FACTORED_TERMS, FACTORED_OPERATIONS = 24, 150
 """Terms of a sum, and operations of it, above which no factors are looked for: long sums hardly ever factor but take
 minutes to try, and hours where many exponentials and error functions are variables of one polynomial."""
+
+
+Later = Callable[[tuple[sp.Expr, ...], sp.Matrix, Law], sp.Matrix]
 
 
 @dataclass(frozen=True)
@@ -47,12 +52,17 @@ class StepNoise:
         return powers if all(n - 2 in (-1, 0, *powers) for n in powers) else None
 
 
-def step_noise(increments: tuple[sp.Expr, ...], law: Law) -> StepNoise:
-    """The noise of increments h(Z): by their noise functions where these are few, else by the covariance of h."""
+def step_noise(increments: tuple[sp.Expr, ...], law: Law, later: Later | None = None) -> StepNoise:
+    """The noise of increments h(Z): by their noise functions where these are few, else by the covariance of h.
+
+    ``later`` adds to the covariances of the noise functions those with the functions of later steps.
+    """
     if len(law.atoms()) == 2 and not variables(*increments):
         return _two_valued_noise(increments, law)
     functions = noise_functions(increments)
     gram = gram_matrix(functions, law)
+    if later is not None:
+        gram = later(functions, gram, law).applyfunc(shortest)
     coefficients = coefficient_matrix(increments, functions)
     if coefficients.has(H, Ht):
         # An operator on all coordinates has no root: motions of the noise functions themselves, on which it acts.
@@ -60,11 +70,31 @@ def step_noise(increments: tuple[sp.Expr, ...], law: Law) -> StepNoise:
     if any(e.base == eta and not e.exp.is_Integer for entry in coefficients for e in entry.atoms(sp.Pow)):
         covariance = (eta * coefficients * gram * coefficients.T).applyfunc(lambda e: sp.factor_terms(sp.expand(e)))
         return StepNoise(functions, gram, cholesky(covariance))
-    if len(functions) <= sum(any(entry != 0 for entry in row) for row in coefficients.tolist()):
+    moving = sum(any(entry != 0 for entry in row) for row in coefficients.tolist())
+    if later is not None and moving > 1 and gram.has(Expectation):
+        return StepNoise(functions, gram, sp.sqrt(eta) * _factor_by_entries(coefficients, gram))
+    if len(functions) <= moving:
         factor = coefficients * cholesky(gram)
     else:
         factor = cholesky((coefficients * gram * coefficients.T).applyfunc(shortest))
     return StepNoise(functions, gram, sp.sqrt(eta) * factor.applyfunc(sp.factor_terms))
+
+
+def _factor_by_entries(coefficients: sp.Matrix, gram: sp.Matrix) -> sp.Matrix:
+    """A factor of coefficients gram coefficients^T: Gram-Schmidt on the functions with exact covariances, which come
+    first, and a factor of what the others leave. Covariances that are sums of integrals are symbols meanwhile:
+    expanding and factoring them would find nothing and take minutes."""
+    found = {entry: sp.Dummy(f"c{i}", real=True) for i, entry in enumerate(sorted(set(gram), key=sp.default_sort_key))}
+    names = {entry: name for entry, name in found.items() if entry.has(Expectation)}
+    exact = [j for j in range(gram.rows) if not gram[j, j].has(Expectation)]
+    order = exact + [j for j in range(gram.rows) if j not in exact]
+    sorted_gram = gram.extract(order, order).xreplace(names)
+    first = cholesky(sorted_gram, len(exact))
+    rows = coefficients.extract(list(range(coefficients.rows)), order)
+    rest = sorted_gram - first * first.T
+    rest[: len(exact), :], rest[:, : len(exact)] = sp.zeros(len(exact), gram.rows), sp.zeros(gram.rows, len(exact))
+    factor = sp.Matrix.hstack(rows * first, cholesky(rows * rest * rows.T)).applyfunc(sp.factor_terms)
+    return factor.xreplace({name: entry for entry, name in names.items()})
 
 
 def coefficient_matrix(increments: tuple[sp.Expr, ...], functions: tuple[sp.Expr, ...]) -> sp.Matrix:
@@ -116,11 +146,12 @@ def gram_matrix(functions: tuple[sp.Expr, ...], law: Law) -> sp.Matrix:
     return sp.Matrix(n, n, lambda i, j: covariance(min(i, j), max(i, j)))
 
 
-def cholesky(gram: sp.Matrix) -> sp.Matrix:
-    """Lower-triangular factor of a covariance; a function that is determined by earlier ones gets no column."""
+def cholesky(gram: sp.Matrix, columns: int | None = None) -> sp.Matrix:
+    """Lower-triangular factor of a covariance, or its first ``columns``; a function that is determined by earlier ones
+    gets no column."""
     n = gram.rows
     factor = sp.zeros(n, n)
-    for j in range(n):
+    for j in range(n if columns is None else columns):
         pivot = shortest(gram[j, j] - sum(factor[j, l] ** 2 for l in range(j)))
         if pivot == 0:
             continue

@@ -15,9 +15,19 @@ from functools import cache
 import sympy as sp
 
 from adasde.derive import notation
-from adasde.derive.covariance import step_noise
+from adasde.derive.covariance import StepNoise, step_noise
 from adasde.derive.expectation import expectation
-from adasde.derive.functions import Expectation, empirical_sign, laplace_sign, student_t_sign, zeta
+from adasde.derive.fast_states import (
+    Fast,
+    assumed,
+    averaged_increments,
+    described,
+    fast_states,
+    fast_steps,
+    left_out,
+    long_run,
+)
+from adasde.derive.functions import Expectation, empirical_sign, laplace_sign, outer, student_t_sign, zeta
 from adasde.derive.law import Law, MomentDoesNotExist, NotDerivable
 from adasde.derive.model import SDE, Derivation
 from adasde.derive.names import Named
@@ -25,16 +35,19 @@ from adasde.derive.noise import Gaussian, StudentT
 from adasde.derive.notation import G, H, Hb, Ht, eta, s, sb
 from adasde.derive.order_two import order_two_drift
 from adasde.derive.rule import UpdateRule
-from adasde.derive.scaling_limit import increment
-from adasde.derive.steps import assumptions, derivation_steps, dropped, moments_needed
+from adasde.derive.scaling_limit import Increment, increment
+from adasde.derive.steps import BATCHES, assumptions, derivation_steps, dropped, moments_needed
 
 MODELS = {1: "sde", 2: "order2"}
 """The derived models by their weak order."""
 
 
 @cache
-def derive(rule: UpdateRule, law: Law | None = None, order: int = 1) -> Derivation:
+def derive(rule: UpdateRule, law: Law | None = None, order: int = 1, average_out: tuple[str, ...] = ()) -> Derivation:
     """The SDE of ``rule`` under a noise law, of weak order 1 or 2 in the ballistic scaling, with every step kept.
+
+    A state that is new in every step is averaged out; so are the buffers ``average_out``, whose decays then stay fixed
+    as eta -> 0 instead of following 1 - eta rho. See `fast_states`.
 
     Raises `NotDerivable` where the law lacks a moment that the derivation needs, where an expectation does not exist
     or is not determined by the law, and for order two where nothing smooths a kink of the rule.
@@ -43,9 +56,37 @@ def derive(rule: UpdateRule, law: Law | None = None, order: int = 1) -> Derivati
     if order not in MODELS:
         raise NotDerivable(f"{rule.name}: order = {order} is outside {{1, 2}}: higher weak orders are not derived")
     if isinstance(law, StudentT) and law.nu.is_number:
-        return _with_number(derive(rule, StudentT(), order), law)
+        return _with_number(derive(rule, StudentT(), order, average_out), law)
+    fast = fast_states(rule, average_out)
+    if fast is not None:
+        return _averaged_out(rule, law, order, fast)
     one_step = increment(rule, order)
     noise = step_noise(one_step.leading, law)
+    sde = _matched(rule, law, order, one_step, noise)
+    return Derivation(rule, law, derivation_steps(rule, law, one_step, noise, sde), one_step.leading, sde)
+
+
+def _averaged_out(rule: UpdateRule, law: Law, order: int, fast: Fast) -> Derivation:
+    """The SDE of the states that stay, with the long-run covariance of one step."""
+    if order != 1:
+        raise NotDerivable(
+            f"{rule.name}: {described(fast)}: averaged out, it leaves a model of order one; what it adds to the drift "
+            "at the next order is not derived"
+        )
+    one_step = averaged_increments(fast, increment(fast.slow))
+    try:
+        noise = step_noise(one_step.leading, law, long_run if fast.memories else None)
+        sde = _matched(fast.slow, law, order, one_step, noise)
+    except NotDerivable as reason:
+        raise NotDerivable(f"{rule.name}: {described(fast)}: it cannot be averaged out: {reason}") from reason
+    notes = (*(note for note in sde.assumptions if note != BATCHES), *assumed(fast))
+    sde = dataclasses.replace(sde, assumptions=notes, dropped=(*sde.dropped, *left_out(fast)))
+    steps = derivation_steps(fast.slow, law, one_step, noise, sde)
+    return Derivation(rule, law, fast_steps(rule, fast, steps), one_step.leading, sde)
+
+
+def _matched(rule: UpdateRule, law: Law, order: int, one_step: Increment, noise: StepNoise) -> SDE:
+    """The SDE with the mean and the noise of one step."""
     if not any(one_step.leading):
         raise NotDerivable(f"{rule.name}: the increments vanish to first order in eta at a fixed time t = eta (k - 1)")
     if not noise.functions:
@@ -56,7 +97,7 @@ def derive(rule: UpdateRule, law: Law | None = None, order: int = 1) -> Derivati
     named, (drift, diffusion, position) = _name_mean_sign(
         one_step.named, drift, noise.diffusion, sp.Matrix([along or 0])
     )
-    sde = SDE(
+    return SDE(
         optimizer=rule.name,
         model=MODELS[order],
         law=law,
@@ -77,7 +118,6 @@ def derive(rule: UpdateRule, law: Law | None = None, order: int = 1) -> Derivati
         along=position[0] if order == 2 else None,
         degrees=None if curved else noise.degrees,
     )
-    return Derivation(rule, law, derivation_steps(rule, law, one_step, noise, sde), one_step.leading, sde)
 
 
 def _with_number(general: Derivation, law: StudentT) -> Derivation:
@@ -115,7 +155,7 @@ def _name_mean_sign(named: Named, *matrices: sp.Matrix) -> tuple[Named, tuple[sp
     kinds = (sp.erf, student_t_sign, laplace_sign, empirical_sign, Expectation)
     found = {f for matrix in matrices for f in matrix.atoms(*kinds)}
     inner = {f for node in found if isinstance(node, Expectation) for f in node.args[0].atoms(*kinds)}
-    means = sorted(found - {f for f in inner if f.has(zeta)}, key=str)
+    means = sorted(found - {f for f in inner if f.free_symbols & {zeta, outer} or f.has(zeta)}, key=str)
     names = [sp.Symbol("mu" if len(means) == 1 else f"mu{i + 1}", real=True) for i in range(len(means))]
     replaced = tuple(matrix.subs(dict(zip(means, names, strict=True))) for matrix in matrices)
     return named + tuple(zip(names, means, strict=True)), replaced

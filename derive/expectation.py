@@ -18,6 +18,7 @@ from adasde.derive.notation import Z, sign_of
 from adasde.derive.operations import Batch, Own, variables, workers
 
 NOISES = (Own, Batch, workers)
+KINKS = (sp.sign, sp.Abs, sp.Min, sp.Max, sp.Heaviside)
 
 
 def noise_terms(expression: sp.Expr) -> dict[sp.Expr, sp.Expr]:
@@ -51,8 +52,13 @@ def mean(noise: sp.Expr, law: Law) -> sp.Expr:
     others = variables(noise)
     if others:
         return expectation(_without(others[0], noise, law), law)
-    if noise.atoms(Expectation) and noise.has(Z):
-        raise NotDerivable(f"{noise} is an integral in two dimensions, for which kernels have no quadrature")
+    inner = noise.atoms(Expectation) if noise.has(Z) else set()
+    if any(node.nested for node in inner):
+        raise NotDerivable(f"{noise} is an integral in three dimensions, for which kernels have no quadrature")
+    if any(node.args[0].has(*KINKS) for node in inner):
+        raise NotDerivable(
+            f"{noise} is an integral in two dimensions in which a kink moves, for which kernels have no quadrature"
+        )
     return mean_of_one(noise, law)
 
 
@@ -143,7 +149,7 @@ def signs_only(expression: sp.Expr) -> sp.Expr:
 
 def unsmoothed_kinks(expression: sp.Expr) -> list[sp.Expr]:
     """Signs, absolute values and extrema of something without noise that is not constant: nothing smooths them."""
-    kinks = expression.atoms(sp.sign, sp.Abs, sp.Min, sp.Max, sp.Heaviside)
+    kinks = expression.atoms(*KINKS)
     return sorted((e for e in kinks if not e.has(Z, *NOISES) and e.free_symbols), key=str)
 
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 zeta = sp.Symbol("zeta", real=True)
 """The bound variable of an `Expectation`."""
+outer = sp.Symbol("zeta_outer", real=True)
+"""The bound variable of an `Expectation` of a function in which others stand: an integral in two dimensions."""
 
 
 class student_t_sign(sp.Function):
@@ -207,6 +209,8 @@ class Expectation(sp.Function):
     Kernels sum it over 64 quadrature nodes suited to the law, with the error that `adasde verify` states on rung 3;
     `evalf` is adaptive quadrature. It is differentiated under the expectation. ``zeta`` is bound: it is no free symbol.
     f = 0 stands for a law whose numbers come with the run; such a node has no value of its own.
+
+    h may hold such nodes itself; then `outer` is bound, and f is written in it.
     """
 
     nargs = 2
@@ -214,15 +218,26 @@ class Expectation(sp.Function):
     @classmethod
     def of(cls, function: sp.Expr, z: sp.Symbol, law: Law) -> sp.Expr:
         """E of ``function`` of z under ``law``; constants come out."""
+        bound = outer if function.has(Expectation) else zeta
         # Expanded, as an expansion of what surrounds the node would leave it: equal nodes must stay equal.
-        density = sp.S.Zero if law.name == "empirical" else sp.expand(law.density(zeta))
+        density = sp.S.Zero if law.name == "empirical" else sp.expand(law.density(bound))
         if not function.has(z):
             return function
-        return cls(function.subs(z, zeta), density)
+        return cls(function.subs(z, bound), density)
+
+    @property
+    def nested(self) -> bool:
+        """Whether this is an integral in two dimensions."""
+        return bool(self.args[0].has(Expectation) or self.args[1].has(outer))
+
+    @property
+    def bound(self) -> sp.Symbol:
+        """The bound variable."""
+        return outer if self.nested else zeta
 
     @property
     def free_symbols(self) -> set[sp.Symbol]:
-        return {symbol for symbol in super().free_symbols if symbol != zeta}
+        return {symbol for symbol in super().free_symbols if symbol not in (zeta, self.bound)}
 
     def _eval_derivative(self, symbol: sp.Symbol) -> sp.Expr:
         integrand, density = self.args
@@ -231,6 +246,8 @@ class Expectation(sp.Function):
             from adasde.derive.law import NotDerivable
 
             raise NotDerivable(f"{self} has a kink: the derivative of its mean with respect to {symbol} is not known")
+        if self.nested and not derivative.has(Expectation):
+            derivative, density = derivative.subs(outer, zeta), density.subs(outer, zeta)
         return sp.S.Zero if derivative == 0 else Expectation(derivative, density)
 
     def _eval_evalf(self, prec: int) -> sp.Float | None:
@@ -238,22 +255,31 @@ class Expectation(sp.Function):
         if self.free_symbols or density == 0:
             return None
         with mpmath.workprec(prec + 10):
-            h = sp.lambdify(zeta, integrand * density, "mpmath")
+            h = self._given if self.nested else sp.lambdify(zeta, integrand * density, "mpmath")
             value = mpmath.quad(h, [-mpmath.inf, -4, -1, 0, 1, 4, mpmath.inf])
             return sp.Float._new(mpmath.mpf(value)._mpf_, prec)
+
+    def _given(self, y: mpmath.mpf) -> mpmath.mpf:
+        """Integrand times density at a value of `outer`."""
+        value = (self.args[0] * self.args[1]).subs(outer, sp.Float._new(y._mpf_, mpmath.mp.prec))
+        return value.evalf(mpmath.mp.dps)._to_mpmath(mpmath.mp.prec)
 
     def as_integral(self) -> sp.Expr:
         """The integral that this stands for; for a law whose numbers come with the run, an unevaluated function."""
         integrand, density = self.args
         if density == 0:
             return sp.Function("Expectation")(integrand)
-        return sp.Integral(integrand * density, (zeta, -sp.oo, sp.oo))
+        return sp.Integral(integrand * density, (self.bound, -sp.oo, sp.oo))
+
+    def _written(self) -> sp.Expr:
+        """The function with its noise as Z, and as Y where it is that of an integral around others."""
+        return self.args[0].subs(self.bound, sp.Symbol("Y" if self.nested else "Z"))
 
     def _sympystr(self, printer: Any) -> str:
-        return f"E[{printer._print(self.args[0].subs(zeta, sp.Symbol('Z')))}]"
+        return f"E[{printer._print(self._written())}]"
 
     def _latex(self, printer: Any, exp: str | None = None) -> str:
-        text = rf"\mathrm{{E}}\left[{printer._print(self.args[0].subs(zeta, sp.Symbol('Z')))}\right]"
+        text = rf"\mathrm{{E}}\left[{printer._print(self._written())}\right]"
         return text if exp is None else f"{{{text}}}^{{{exp}}}"
 
 

@@ -21,7 +21,7 @@ Z = sp.Symbol("Z", real=True)
 g = sp.Symbol("g", real=True)
 eta = sp.Symbol("eta", positive=True)
 rho1, rho2, rho3 = sp.symbols("rho1 rho2 rho3", positive=True)
-rho_a = sp.Symbol("rho_a", positive=True)
+rho_a, rho_c = sp.symbols("rho_a rho_c", positive=True)
 
 
 class Share(sp.Symbol):
@@ -37,6 +37,7 @@ def sign_of(expression: sp.Expr) -> int:
 
 beta1, beta2, beta3 = (Share(name, positive=True) for name in ("beta1", "beta2", "beta3"))
 ema = Share("ema", positive=True)
+memory = Share("memory", positive=True)
 eps = sp.Symbol("eps", nonnegative=True)
 theta = sp.Symbol("theta", nonnegative=True)
 nu = sp.Symbol("nu", positive=True)
@@ -74,10 +75,12 @@ MEANINGS: dict[sp.Symbol, Meaning] = {
     rho2: Meaning("rho2", "rate of the second moment, rho2 = (1 - beta2)/eta", "1/[t]"),
     rho3: Meaning("rho3", "rate of a third average, rho3 = (1 - beta3)/eta", "1/[t]"),
     rho_a: Meaning("rho_a", "rate of the average of the parameters, rho_a = (1 - ema)/eta", "1/[t]"),
+    rho_c: Meaning("rho_c", "rate at which coloured noise forgets, rho_c = (1 - memory)/eta", "1/[t]"),
     beta1: Meaning("beta1", "decay of the first moment", "1"),
     beta2: Meaning("beta2", "decay of the second moment", "1"),
     beta3: Meaning("beta3", "decay of a third average", "1"),
     ema: Meaning("ema", "decay of the average of the parameters", "1"),
+    memory: Meaning("memory", "correlation of coloured noise between two steps", "1"),
     eps: Meaning("eps", "added to the root of the second moment", "[f]/[x]"),
     theta: Meaning("theta", "decoupled weight decay", "1/[t]"),
     nu: Meaning("nu", "degrees of freedom of the Student-t noise", "1"),
@@ -89,7 +92,7 @@ MEANINGS: dict[sp.Symbol, Meaning] = {
 }
 
 
-RESERVED = re.compile(r"[acrzdQ]\d*|mu\d*|gamma\d*|[pijqPZ]|dt|noise|scale|state|gradient|curvature|lane.*")
+RESERVED = re.compile(r"[abcerzdQ]\d*|mu\d*|gamma\d*|[pijqPZ]|dt|noise|scale|state|gradient|curvature|lane.*")
 """Names that generated code and derivations give to other things."""
 
 

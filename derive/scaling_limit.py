@@ -65,7 +65,7 @@ def increment(rule: UpdateRule, order: int = 1) -> Increment:
             raise NotDerivable(_without_limit(rule, state, update))
         if sp.expand(limit.subs(dict.fromkeys(kept.values(), 0))) != 0:
             raise NotDerivable(_fast_state(rule, state, update))
-        first, second = _two_terms(change, state, update, rule)
+        first, second = _two_terms(change, state, update, rule, order)
         leading.append(first.subs(back))
         correction.append(second.subs(back))
     names = Names(rates, t + eta if order == 2 else t)
@@ -182,10 +182,12 @@ def _at_zero(change: sp.Expr) -> sp.Expr | None:
     return None if value.has(sp.zoo, sp.nan, sp.oo) else value
 
 
-def _two_terms(change: sp.Expr, state: sp.Symbol, update: sp.Expr, rule: UpdateRule) -> tuple[sp.Expr, sp.Expr]:
+def _two_terms(
+    change: sp.Expr, state: sp.Symbol, update: sp.Expr, rule: UpdateRule, order: int
+) -> tuple[sp.Expr, sp.Expr]:
     """h0 and h1 of the increment eta h0 + eta^2 h1. What has no factor eta of its own has a product eta rho."""
     if any(e.base == eta and not e.exp.is_Integer for e in change.atoms(sp.Pow)):
-        return _with_roots(change, state, update, rule)
+        return _with_roots(change, state, update, rule, order)
     terms = []
     for n in range(3):
         value = _at_zero(sp.diff(change, eta, n) if n else change)
@@ -198,9 +200,14 @@ def _two_terms(change: sp.Expr, state: sp.Symbol, update: sp.Expr, rule: UpdateR
     return terms[0] / eta + terms[1], terms[2]
 
 
-def _with_roots(change: sp.Expr, state: sp.Symbol, update: sp.Expr, rule: UpdateRule) -> tuple[sp.Expr, sp.Expr]:
+def _with_roots(
+    change: sp.Expr, state: sp.Symbol, update: sp.Expr, rule: UpdateRule, order: int
+) -> tuple[sp.Expr, sp.Expr]:
     """The same for an increment sqrt(eta) w + eta h0 + O(eta^(3/2)) with noise w of the rule's own: h0 + w/sqrt(eta),
-    whose covariance eta Cov is of order one; and what is left to order eta^2."""
+    whose covariance eta Cov is of order one; and what is left to order eta^2.
+
+    A term eta^(3/2) w' that is linear in the rule's own noise changes the covariance of a step by O(eta^2) and no mean:
+    a model of order one does without it."""
     root = sp.Dummy("root", positive=True)
     series = sp.expand(change.subs(eta, root**2))
     terms = []
@@ -211,6 +218,12 @@ def _with_roots(change: sp.Expr, state: sp.Symbol, update: sp.Expr, rule: Update
         terms.append(sp.expand(term))
     if terms[1].has(G, Z) or terms[1].subs(dict.fromkeys(terms[1].atoms(Own), 0)) != 0:
         raise NotDerivable(_without_limit(rule, state, update))
-    if terms[0] != 0 or terms[3] != 0:
+    if terms[0] != 0 or not (terms[3] == 0 or (order == 1 and _linear_in_own_noise(terms[3]))):
         raise NotDerivable(f"{rule.name}: the increment of {state} has terms of order 0 or 3/2 in eta")
     return terms[1] / sp.sqrt(eta) + terms[2], terms[4]
+
+
+def _linear_in_own_noise(term: sp.Expr) -> bool:
+    own = sorted(term.atoms(Own), key=str)
+    slopes = [sp.diff(term, y) for y in own]
+    return not any(slope.has(*own) for slope in slopes) and term.subs(dict.fromkeys(own, 0)) == 0

@@ -57,7 +57,7 @@ def _further_noise(noise: StepNoise) -> list[str]:
     found = variables(*noise.functions)
     notes = [f"{y}: {y.kind} draws of the rule's own, independent of Z" for y in found if isinstance(y, Own)]
     if any(isinstance(y, Batch) for y in found):
-        notes.append("minibatches independent of each other")
+        notes.append(BATCHES)
     if any(isinstance(y, workers) for y in found):
         notes.append("workers independent of each other, with the same gradient and noise scale")
     return notes
@@ -86,6 +86,7 @@ def _mean_or_reason(h1: sp.Expr, law: Law) -> str:
         return f"not derivable: {reason}"
 
 
+BATCHES = "minibatches independent of each other"
 DIAGONAL = "independent between steps and coordinates (diagonal Sigma)"
 LONG = 25
 """Operations above which an SDE refers to its drift, or to what stands under a root, by name."""

@@ -126,7 +126,7 @@ def _variance_of_one_sign(sde: SDE, found: dict[sp.Symbol, MeanSign]) -> bool:
 
 def centred(sde: SDE) -> SDE:
     """The same equations with the diffusion in centred expectations E[(f - E f)(h - E h)]."""
-    means = {name: value for name, value in sde.named if isinstance(value, Expectation)}
+    means = {name: value for name, value in sde.named if isinstance(value, Expectation) and not value.nested}
     products = {}
     covariances: list[tuple[sp.Symbol, sp.Expr]] = []
     for (a, f), (b, h) in itertools.combinations_with_replacement(means.items(), 2):

@@ -45,15 +45,31 @@ COVARIANCES = ("diagonal", "full")
     show_default=True,
     help="full: also how a step is correlated between two coordinates whose noise is.",
 )
+@click.option(
+    "--average-out",
+    multiple=True,
+    metavar="STATE",
+    help="A buffer whose decay stays fixed as the learning rate falls: it is averaged out. May be given again.",
+)
 @click.option("--format", "form", type=click.Choice(["text", "latex", "json"]), default="text", show_default=True)
 def command(
-    optimizer: str, noise: str, model: str, regime: str, state_dependent: bool, covariance: str, form: str
+    optimizer: str,
+    noise: str,
+    model: str,
+    regime: str,
+    state_dependent: bool,
+    covariance: str,
+    average_out: tuple[str, ...],
+    form: str,
 ) -> None:
     """Print the derivation of OPTIMIZER's SDE: rule, scaling, one-step increment, its mean and covariance, drift and
     diffusion, assumptions, and what published forms drop. OPTIMIZER is a shipped name, or ./file.py:name."""
     from adasde.rules import rule_of
 
     rule, full = rule_of(optimizer), covariance == "full"
+    if average_out and (regime != "ballistic" or model != "sde"):
+        remedy = "it leaves a model of order one in the ballistic scaling; use --model sde"
+        raise InvalidParameter("average-out", ", ".join(average_out), "{}", remedy)
     if regime == "batch-equivalent":
         if full:
             remedy = "its operators are those of one coordinate"
@@ -63,7 +79,7 @@ def command(
     from adasde.derive.document import as_data, as_latex, as_text, correlation_data, derivation_page
 
     law = parse_law(noise)
-    derivation, published = _derived(rule, model, law)
+    derivation, published = _derived(rule, model, law, average_out)
     if full and not derivation.increment:
         raise InvalidParameter(f"{model}: covariance", covariance, "{diagonal}", "published models print no other")
     if form == "json":
@@ -117,13 +133,15 @@ def parse_law(text: str) -> Law:
     return law_named(noise.law_key)
 
 
-def _derived(rule: UpdateRule, model: str, law: Law) -> tuple[Derivation, list[Published]]:
+def _derived(
+    rule: UpdateRule, model: str, law: Law, average_out: tuple[str, ...]
+) -> tuple[Derivation, list[Published]]:
     from adasde.derive.expansion import MODELS, derive
 
     orders = {name: order for order, name in MODELS.items()}
     if model in orders:
-        published = _published(rule, law) if model == "sde" else []
-        return derive(rule, law, orders[model]), published
+        published = _published(rule, law) if model == "sde" and not average_out else []
+        return derive(rule, law, orders[model], average_out), published
     return _printed(rule, model, law), []
 
 

@@ -15,6 +15,7 @@ from adasde.verify import sign_law
 from adasde.verify.check import FALSE_ALARM, Check, check
 from adasde.verify.distribution import distribution, excess_kurtosis, variance
 from adasde.verify.linear import FROZEN, has_stationary_law, linear, moments, stationary_variance
+from adasde.verify.memory import forgets
 from adasde.verify.setting import Setting, setting
 
 PATHS = 20_480
@@ -29,8 +30,9 @@ KURTOSIS_FROM = 9.0
 
 def closed_forms(setting: Setting) -> list[Check]:
     """SignSGD: its exact stationary law. Rules that are linear with a frozen preconditioner: mean and covariance on a
-    quadratic. Other rules have no closed form here, and no checks; nor have steps in stages."""
-    if setting.rule.composite:
+    quadratic. Other rules have no closed form here, and no checks; nor have steps in stages, and models with fewer
+    states than the rule."""
+    if setting.rule.composite or forgets(setting):
         return []
     if setting.rule.name == "signsgd":
         return [_lattice_law(setting), _sign_stationary_variance(setting)]

@@ -8,7 +8,7 @@ import mpmath
 import numpy as np
 import sympy as sp
 
-from adasde.derive.functions import Expectation, empirical_sign, zeta
+from adasde.derive.functions import Expectation, empirical_sign, outer, zeta
 from adasde.ensemble import Array
 
 Point = Mapping[sp.Symbol, sp.Expr | float]
@@ -36,8 +36,24 @@ def expectations_at(expressions: Iterable[sp.Expr], point: Point, sums: Sums, di
     listed = list(expressions)
     nodes = sp.Tuple(*listed).atoms(Expectation, empirical_sign)
     rules = {kind: _standardised(rule) if kind is empirical_sign else rule for kind, rule in sums.items()}
-    found = {node: sp.Float(mean_over(_integrand(node).subs(point), rules[type(node)]), digits) for node in nodes}
+    nested = {node for node in nodes if isinstance(node, Expectation) and node.nested}
+    plain = {node for node in nodes if outer not in node.free_symbols} - nested
+    found = {node: sp.Float(mean_over(_integrand(node).subs(point), rules[type(node)]), digits) for node in plain}
+    found |= {node: sp.Float(nested_mean(node, point, rules[Expectation]), digits) for node in nested}
     return [e.xreplace(found) for e in listed]
+
+
+def nested_mean(node: Expectation, point: Point, nodes: tuple[Array, Array]) -> float:
+    """The sum over pairs of nodes that a nested `Expectation` stands for, in float64."""
+    z, w = nodes
+    inner = {part: sp.Dummy() for part in node.args[0].atoms(Expectation)}
+    given = {}
+    with np.errstate(over="ignore"):
+        for part, name in inner.items():
+            h = sp.lambdify((outer, zeta), part.args[0].subs(point), "numpy")
+            given[name] = np.broadcast_to(h(z[:, None], z[None, :]), (z.size, z.size)) @ w
+        whole = sp.lambdify((outer, *given), node.args[0].xreplace(inner).subs(point), "numpy")
+        return float(np.sum(w * whole(z, *given.values())))
 
 
 def mean_over(integrand: sp.Expr, nodes: tuple[Array, Array]) -> mpmath.mpf:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -11,12 +11,13 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
+from adasde.derive.fast_states import one_step_memories
 from adasde.derive.functions import Expectation, empirical_sign
 from adasde.derive.notation import G, H, Hb, Ht, Z, eps, eta, k, m, s, sb, t, v, x
 from adasde.derive.operations import with_noise
 from adasde.derive.rule import UpdateRule
 from adasde.ensemble import Array
-from adasde.verify import staged
+from adasde.verify import memory, staged
 from adasde.verify.check import Check, check
 from adasde.verify.evaluation import Sums, expectations_at, values_at
 from adasde.verify.kinks import switches, zeros
@@ -43,6 +44,8 @@ GROWTH = 2**0.8
 """A gap that is O(eta^q) keeps gap/eta^q bounded; where the order is missed by one, it doubles at each halving of eta.
 Between these lies what is allowed from the larger steps to the smallest: a zero of the gap in between makes it 1.5."""
 EXACT = 1e-10
+MANY = 4096
+"""Nodes above which a step is compiled."""
 
 TESTS: dict[str, sp.Expr] = {
     "x^2": x**2,
@@ -62,9 +65,10 @@ def point(rule: UpdateRule) -> dict[sp.Symbol, float]:
 
 
 def tests(rule: UpdateRule) -> dict[str, sp.Expr]:
-    """Test functions of the states of a rule: `TESTS`, and x y and y^2 for every further state y."""
+    """Test functions of the states of a rule that its models have: `TESTS`, and x y and y^2 for further states y."""
+    forgotten = [y for y, _ in one_step_memories(rule)]
     known = {name: u for name, u in TESTS.items() if u.free_symbols <= set(rule.states)}
-    further = [y for y in rule.states if y not in POINT]
+    further = [y for y in rule.states if y not in POINT and y not in forgotten]
     return known | {f"x {y}": x * y for y in further} | {f"{y}^2": y**2 for y in further}
 
 
@@ -123,16 +127,20 @@ def kinks(setting: Setting, values: dict[str, float]) -> tuple[float, ...]:
     return tuple(sorted(found)) or (-POINT[G] / POINT[s],)
 
 
-def after_one_step(setting: Setting, values: dict[str, float], z: Array) -> Array:
-    """States (n, nodes) after one step of the generated optimizer with draws z, from `POINT` at t = 2."""
+def after_one_step(
+    setting: Setting, values: dict[str, float], z: Array, places: Mapping[sp.Symbol, Array | float] | None = None
+) -> Array:
+    """States (n, nodes) after one step of the generated optimizer with draws z, from `POINT` (but for the ``places`` of
+    some states) at t = 2."""
     n, nodes = len(setting.rule.states), len(z)
     state = np.empty((n, 1, nodes))
     for i, symbol in enumerate(setting.rule.states):
-        state[i] = point(setting.rule)[symbol]
+        state[i] = (point(setting.rule) | dict(places or {}))[symbol]
     p = setting.parameter_array(**values)
     lanes = np.ones((1, nodes))
     k = round(POINT[t] / values["lr"]) + 1
-    setting.algorithm(
+    step = setting.algorithm.compiled if nodes > MANY else setting.algorithm
+    step(
         state,
         POINT[G] * lanes,
         POINT[s] * lanes,
@@ -149,6 +157,9 @@ def after_one_step(setting: Setting, values: dict[str, float], z: Array) -> Arra
 def after_step(setting: Setting, values: dict[str, float]) -> tuple[Array, Array, Sums]:
     """States (n, N) after one step at the nodes of all its noise, their weights (N,), and what sums expectations."""
     z, w = quadrature(setting.noise, kinks(setting, values), setting.sde.moments)
+    if memory.forgets(setting):
+        after, pairs = memory.after_step(setting, values, z, w)
+        return after, pairs, _sums(z, w)
     if not staged_rule(setting):
         return after_one_step(setting, values, z), w, _sums(z, w)
     draws, weights = staged.draws_at(setting, values, z, w)
@@ -159,13 +170,16 @@ def _moment_gaps(setting: Setting, eta_value: float) -> tuple[Array, Array]:
     values = _values(setting, eta_value, rates_fixed=setting.sde.weak_order == 2)
     after, w, sums = after_step(setting, values)
     at = point(setting.rule)
-    start = np.array([at[y] for y in setting.rule.states])
+    start = np.array([at[y] for y in setting.sde.states])
     change = after - start[:, None]
     mean = change @ w
     centred = change - mean[:, None]
     drift, covariance = model_moments(setting, values, sums)
     gap_mean = np.abs(mean / eta_value - drift) / (1e-3 + np.abs(drift))
-    exact = (centred * w) @ centred.T / eta_value
+    exact = (centred * w) @ centred.T
+    if memory.forgets(setting):
+        exact = memory.long_run(exact, centred, sums[Expectation][1])
+    exact = exact / eta_value
     # eta in place of the variance of a state without noise of the leading order: see `_noisy`.
     own = np.sqrt(np.where(_noisy(setting, values, sums), np.diag(exact), eta_value))
     size = np.outer(own, own)
@@ -203,7 +217,7 @@ def local_weak_errors(setting: Setting, tests: list[sp.Expr], eta_value: float) 
     """|E u(y') - u - eta L u| for each u, with L the model's generator; rates fixed as eta falls."""
     values = _values(setting, eta_value, rates_fixed=True)
     after, w, sums = after_step(setting, values)
-    states, places = setting.rule.states, point(setting.rule)
+    states, places = setting.sde.states, point(setting.rule)
     at = {y: places[y] for y in states}
     if setting.sde.weak_order == 2:
         return [

@@ -10,6 +10,7 @@ import numpy as np
 import sympy as sp
 
 from adasde.derive.branches import late
+from adasde.derive.fast_states import one_step_memories
 from adasde.derive.law import NotDerivable
 from adasde.derive.model import SDE
 from adasde.derive.notation import (
@@ -96,6 +97,12 @@ def default_problem(rule: UpdateRule) -> Problem:
     rule that counts its steps starts at t = 1/2. Further states start where those of their units do.
     """
     states = frozenset(rule.states)
+    memories = one_step_memories(rule)
+    if memories:
+        raise NotDerivable(
+            f"{rule.name}: weak orders are measured of models with all states of the rule, and {memories[0][0]} is "
+            "averaged out"
+        )
     if len(states) > MOST_STATES:
         names = ", ".join(map(str, rule.states))
         raise NotDerivable(f"{rule.name}: weak orders are measured up to {MOST_STATES} states, not for {names}")

@@ -8,7 +8,7 @@ from functools import cache
 import sympy as sp
 
 from adasde.derive.emit.printer import branch
-from adasde.derive.functions import Expectation, zeta
+from adasde.derive.functions import Expectation, outer, zeta
 from adasde.derive.model import SDE
 from adasde.derive.notation import G, Hb, eta, g, k, s, sb
 from adasde.derive.rule import UpdateRule
@@ -80,7 +80,7 @@ def along_body(sde: SDE) -> LaneBody:
 def _preliminaries(sde: SDE, draws: sp.Matrix, wanted: sp.Matrix):  # type: ignore[no-untyped-def]
     """The guarded states and the named sub-expressions that ``wanted`` goes back to."""
     guard = {state: sp.Symbol(f"{state}_floored", positive=True) for state in sde.nonnegative}
-    hoist = _Hoist({*sde.states, G, s, Hb, sb, zeta, *draws, *guard.values()})
+    hoist = _Hoist({*sde.states, G, s, Hb, sb, zeta, outer, *draws, *guard.values()})
     per_step: list[tuple[sp.Symbol, sp.Expr]] = []
     needed = wanted.free_symbols
     for name, value in reversed(sde.named):

@@ -9,7 +9,15 @@ import sympy as sp
 
 from adasde.derive import notation
 from adasde.derive.emit.lanes import LaneBody, algorithm_body, along_body, sde_body
-from adasde.derive.emit.printer import HELPERS, STAGE_HELPERS, VOTES, code, next_value, sum_over_nodes
+from adasde.derive.emit.printer import (
+    HELPERS,
+    STAGE_HELPERS,
+    VOTES,
+    code,
+    next_value,
+    sum_over_nodes,
+    sums_over_pairs_of_nodes,
+)
 from adasde.derive.emit.prose import algorithm_docstring, sde_docstring
 from adasde.derive.emit.stages import ARGUMENTS, algorithm_stages, draws_text, is_staged, model_stages
 from adasde.derive.functions import Expectation
@@ -98,7 +106,10 @@ def _docstring(rule: UpdateRule) -> str:
 def _formulas(bodies: list[LaneBody]) -> str:
     """The text of all right-hand sides."""
     values = [value for b in bodies for _, value in (*b.per_step, *b.per_lane, *b.updates)]
-    return " ".join(code(e) for value in values for e in (value.args if isinstance(value, Expectation) else (value,)))
+    found = [e for value in values for e in (value.args if isinstance(value, Expectation) else (value,))]
+    inner = [node.args[0] for e in found for node in sorted(e.atoms(Expectation), key=str)]
+    plain = [e.replace(Expectation, lambda h, _: h) for e in found]
+    return " ".join(code(e) for e in (*plain, *inner))
 
 
 def _imports(rule: UpdateRule, bodies: list[LaneBody], staged: list[str]) -> str:
@@ -178,7 +189,8 @@ def _parameters(rule: UpdateRule) -> str:
 
 def _step(name: str, facts: str, docstring: str, rule: UpdateRule, body: LaneBody, sde: SDE | None = None) -> str:
     lines = [f"@step_kernel({facts})", *_function(name, docstring, rule, body, sde)]
-    return "\n".join([*lines, *_lane_loop(rule, body, [f"state[{n}, i, j]" for n in range(len(body.updates))])])
+    places = [f"state[{rule.states.index(y)}, i, j]" for y, _ in body.updates]
+    return "\n".join([*lines, *_lane_loop(rule, body, places)])
 
 
 def _along(sde: SDE, rule: UpdateRule, body: LaneBody) -> str:
@@ -217,7 +229,13 @@ def _loads(rule: UpdateRule, body: LaneBody) -> list[str]:
 
 
 def _lane_lines(body: LaneBody, targets: list[str]) -> list[str]:
-    lines = [line for symbol, value in body.per_lane for line in _assignment(symbol, value)]
+    nested = [(y, value.args[0]) for y, value in body.per_lane if isinstance(value, Expectation) and value.nested]
+    lines = []
+    for symbol, value in body.per_lane:
+        if not (isinstance(value, Expectation) and value.nested):
+            lines += _assignment(symbol, value)
+        elif symbol == nested[0][0]:
+            lines += sums_over_pairs_of_nodes(nested, "    ")
     nexts = [next_value(state, value) for state, value in body.updates]
     return lines + [f"{target} = {text}" for target, text in zip(targets, nexts, strict=True)]
 

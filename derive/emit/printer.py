@@ -9,7 +9,7 @@ import sympy as sp
 from sympy.printing.precedence import PRECEDENCE
 from sympy.printing.pycode import PythonCodePrinter
 
-from adasde.derive.functions import empirical_sign, student_t_sign, zeta
+from adasde.derive.functions import Expectation, empirical_sign, outer, student_t_sign, zeta
 from adasde.derive.stability import expm1, log1p
 from adasde.derive.tails import normal_tail, side
 
@@ -142,6 +142,29 @@ def sum_over_nodes(name: sp.Symbol, integrand: sp.Expr, indent: str) -> list[str
         "for q in range(QUADRATURE):",
         f"{indent}{zeta} = p[NODES + q]",
         f"{indent}{name} += p[NODES + QUADRATURE + q]*({code(integrand)})",
+    ]
+
+
+def sums_over_pairs_of_nodes(integrands: list[tuple[sp.Symbol, sp.Expr]], indent: str) -> list[str]:
+    """Lines that add up nested expectations ((name, integrand in `outer` with nodes inside), ...) in one double loop:
+    at each outer node first the inner sums, what these share worked out once."""
+    nodes = sorted({node for _, h in integrands for node in h.atoms(Expectation)}, key=sp.default_sort_key)
+    inner = {node: sp.Symbol(f"e{n}", real=True) for n, node in enumerate(nodes, 1)}
+    shared, values = sp.cse([node.args[0] for node in nodes], symbols=sp.numbered_symbols("b"), order="none")
+    deeper = indent * 2
+    return [
+        *(f"{name} = 0.0" for name, _ in integrands),
+        "for r in range(QUADRATURE):",
+        f"{indent}{outer} = p[NODES + r]",
+        *(f"{indent}{name} = 0.0" for name in inner.values()),
+        f"{indent}for q in range(QUADRATURE):",
+        f"{deeper}{zeta} = p[NODES + q]",
+        *(f"{deeper}{name} = {code(value)}" for name, value in shared),
+        *(
+            f"{deeper}{name} += p[NODES + QUADRATURE + q]*({code(value)})"
+            for name, value in zip(inner.values(), values, strict=True)
+        ),
+        *(f"{indent}{name} += p[NODES + QUADRATURE + r]*({code(value.xreplace(inner))})" for name, value in integrands),
     ]
 
 

@@ -21,7 +21,13 @@ previous = state("previous", like=m, meaning="gradient of the step before")
 
 
 @update_rule(states=(x, m, difference, v, previous), nonnegative=(v,), dialect="pytorch_optimizer", cite="xie2024")
-def adan(beta1=decay(1, 0.98), beta2=decay(2, 0.92), beta3=decay(3, 0.99), eps=stabiliser(), theta=weight_decay(0.0)):
+def adan(
+    beta1=decay(1, 0.98),
+    beta2=decay(2, 0.92, large=True),
+    beta3=decay(3, 0.99),
+    eps=stabiliser(),
+    theta=weight_decay(0.0),
+):
     """Adan: three averages, and decoupled weight decay by a division after the step."""
     change = first_step(0, g - previous)
     m_next = beta1 * m + (1 - beta1) * g
@@ -33,7 +39,7 @@ def adan(beta1=decay(1, 0.98), beta2=decay(2, 0.92), beta3=decay(3, 0.99), eps=s
 
 
 @update_rule(states=(x, m, difference, v, previous), nonnegative=(v,), dialect="optax", cite="xie2024")
-def adan_optax(beta1=decay(1, 0.98), beta2=decay(2, 0.92), beta3=decay(3, 0.99), eps=stabiliser()):
+def adan_optax(beta1=decay(1, 0.98), beta2=decay(2, 0.92, large=True), beta3=decay(3, 0.99), eps=stabiliser()):
     """Adan as optax 0.2.8 computes it: 1 - beta2 stands where the paper's rule has beta2; eps inside the root too."""
     change = first_step(0, g - previous)
     m_next = beta1 * m + (1 - beta1) * g

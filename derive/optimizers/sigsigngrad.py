@@ -30,7 +30,7 @@ def sigsigngrad(
     slope=hyperparameter("slope", 1.0, "(0, inf)", "steepness of the friction, beta3 of the paper"),
 ):
     """sigSignGrad: Adam's step times the sigmoid of the product of two successive gradients."""
-    friction = 1 / (1 + exp(-slope * previous * g))
+    friction = (1 + tanh(slope * previous * g / 2)) / 2
     m_next = beta1 * m + (1 - beta1) * g
     v_next = beta2 * v + (1 - beta2) * g**2
     step = m_next / (1 - beta1**k) / (sqrt(v_next / (1 - beta2**k)) + eps)
