@@ -56,6 +56,18 @@ def test_every_rule_cites_a_known_reference():
     assert {rule.cite for rule in registry().values()} <= set(CITATIONS)
 
 
+RECALLED = {
+    *("dp_sign", "dp_signsgd", "ef_sto_sign", "qsgd", "sgd_random_scaling", "sgld", "sgld_anisotropic"),
+    *("signsgd_majority", "sto_sign", "sto_sign_majority", "usam"),
+}
+"""Rules that nobody read in print, nor in a package's source."""
+
+
+def test_recalled_forms_carry_their_mark():
+    """A rule written from memory says so in its title, which every table of rules shows; no other rule does."""
+    assert {rule.name for rule in registry().values() if rule.title.endswith("(form recalled)")} == RECALLED
+
+
 def test_undeclared_symbols_are_refused():
     """A rule may use its states, g, k and its hyperparameters only; the error names what is foreign."""
     with pytest.raises(ValueError, match="nu, which is no state or hyperparameter"):
