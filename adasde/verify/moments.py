@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from adasde.derive.functions import Expectation, empirical_sign
 from adasde.derive.notation import G, H, Hb, Ht, Z, eps, eta, k, m, s, sb, t, v, x
-from adasde.derive.operations import with_noise
+from adasde.derive.operations import with_noise, workers
 from adasde.derive.rule import UpdateRule
 from adasde.ensemble import Array
 from adasde.verify import staged
@@ -114,8 +114,9 @@ def _values(setting: Setting, eta_value: float, rates_fixed: bool) -> dict[str, 
 def kinks(setting: Setting, values: dict[str, float]) -> tuple[float, ...]:
     """The draws at which one step of the rule at `POINT` has a kink; where it has none, the draw at which g = 0."""
     numbers = point(setting.rule) | setting.numbers(**values) | {k: round(POINT[t] / values["lr"]) + 1}
-    noisy = (with_noise(setting.rule.name, update) for update in setting.rule.update)
-    updates = sp.Tuple(*(update.subs(numbers) for update in noisy))
+    noisy = sp.Tuple(*(with_noise(setting.rule.name, update) for update in setting.rule.update))
+    # What workers draw is no Z of the step's own: their messages have a law of their own, see `votes`.
+    updates = noisy.xreplace(dict.fromkeys(noisy.atoms(workers), sp.S.Zero)).subs(numbers)
     lone = (switch for switch in switches(updates, Z) if switch.free_symbols == {Z})
     found = {root for switch in lone for root in zeros(switch, Z)}
     if staged_rule(setting):
