@@ -10,15 +10,11 @@ order is the slope of the largest error among the test functions over the last h
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import sympy as sp
 
 from adasde import optimizers
 from adasde.derive.laws import LAWS
@@ -26,58 +22,19 @@ from adasde.derive.optimizers import registry
 from adasde.derive.rule import UpdateRule
 from adasde.generation import models_of
 from adasde.noise import parse_noise
+from adasde.rule_table import TOLERANCE, RuleOrders, digest, table, write
 from adasde.verify.moments import LARGER_STEPS, STEPS, local_weak_errors, tests
 from adasde.verify.setting import setting
 
-TABLE = Path(__file__).with_name("rule_orders.json")
 PAGE = Path(__file__).parents[2] / "docs" / "rules.md"
 COMMAND = "python -m adasde.verify.rule_orders"
 NOISE = "gaussian:1"
-TOLERANCE = 0.15
-
-
-@dataclass(frozen=True)
-class RuleOrders:
-    """What is known of one rule under Gaussian noise.
-
-    models    by name, with the weak order that the derivation claims; None for the optimizer itself
-    refused   why a model does not exist
-    measured  weak order by one step, of the derived models
-    digest    of the rule that this is about
-    """
-
-    rule: str
-    models: dict[str, int | None]
-    refused: dict[str, str]
-    measured: dict[str, float]
-    digest: str
-
-    @property
-    def holds(self) -> bool:
-        """Whether every derived model has the order that it claims."""
-        return all(abs(order - (self.models[model] or 0)) <= TOLERANCE for model, order in self.measured.items())
-
-
-def digest(rule: UpdateRule) -> str:
-    """First 12 hex digits of the SHA-256 of a rule's expressions, initial values and defaults."""
-    facts = (
-        sp.srepr(sp.Tuple(*rule.update)),
-        str(rule.initial),
-        *(f"{h.name}={h.default}" for h in rule.hyperparameters),
-    )
-    return hashlib.sha256(" ".join(facts).encode()).hexdigest()[:12]
 
 
 def models(rule: UpdateRule) -> tuple[dict[str, int | None], dict[str, str]]:
     """({model: weak order}, {model: why there is none}) of one rule under Gaussian noise, derived now."""
     sdes, refused = models_of(rule, [LAWS["gaussian"]()])
     return {"algorithm": None, **{sde.model: sde.weak_order for sde in sdes}}, refused
-
-
-def known(rule: UpdateRule) -> tuple[dict[str, int | None], dict[str, str]]:
-    """`models`, from the table where it is about this very rule."""
-    row = table().get(rule.name)
-    return (row.models, row.refused) if row is not None and row.digest == digest(rule) else models(rule)
 
 
 def measured_order(name: str, model: str, order: int) -> float:
@@ -96,21 +53,6 @@ def measure(name: str) -> RuleOrders:
     orders = {model: order for model, order in found.items() if model in ("sde", "order2") and order}
     measured = {model: round(measured_order(name, model, order), 3) for model, order in orders.items()}
     return RuleOrders(name, found, refused, measured, digest(rule))
-
-
-def table(path: Path = TABLE) -> dict[str, RuleOrders]:
-    """The committed table by rule; empty where there is none."""
-    if not path.is_file():
-        return {}
-    return {name: RuleOrders(name, **row) for name, row in json.loads(path.read_text(encoding="utf-8")).items()}
-
-
-def write(rows: Sequence[RuleOrders], path: Path = TABLE) -> None:
-    """Replaces the table."""
-    stored = {
-        row.rule: {k: v for k, v in asdict(row).items() if k != "rule"} for row in sorted(rows, key=lambda r: r.rule)
-    }
-    path.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
 
 
 def page(rows: dict[str, RuleOrders]) -> str:

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 import adasde.derive.optimizers as shipped
-from adasde import NoModel, UnknownName, cache, optimizers, scaling_table, simulate
+from adasde import NoModel, UnknownName, cache, optimizers, rule_table, scaling_table, simulate
 from adasde.cli import main
 from adasde.derive.averaging import averaged
 from adasde.derive.expansion import derive
@@ -23,7 +23,7 @@ from adasde.verify import moments, rule_orders
 from adasde.verify.setting import setting
 
 SETTING = {"loss": "quadratic:1,2", "noise": "gaussian:0.5", "steps": 60, "paths": 2048, "save": 2}
-ROWS = rule_orders.table()
+ROWS = rule_table.table()
 REFUSED = {
     "adagrad": "the state v is a sum, to which a step adds",
     "adagrad_optax": "the state v is a sum, to which a step adds",
@@ -44,9 +44,22 @@ REFUSED = {
     "sigsigngrad": "the state previous is new in every step, g",
     "tanhsigngrad": "the state previous is new in every step, g",
 }
-"""Rules without any SDE, with the reason."""
-ORDER_ONE = {"signum": "sign(m)", "tiger": "sign(m)"}
-"""Rules with an SDE of order one only, with the kink that nothing smooths."""
+"""Rules of one gradient in one coordinate without any SDE, with the reason."""
+COUPLED = {
+    "the largest entries of a vector": ("ef_top_k", "rand_k"),
+    "the orthogonal factor of a matrix": ("muon",),
+    "a sum over coordinates (a norm) of what is random": (
+        *("dp_sgd", "dp_signsgd", "ef_signsgd", "ef_sto_sign", "lamb", "lars", "normalized_sgd", "qsgd", "sam"),
+        "sgd_clip_norm",
+    ),
+}
+"""Rules without any SDE because of what couples their coordinates."""
+ORDER_ONE = {
+    "as eta -> 0 the increment of x contains sign(m), and no noise of order one smooths it": ("signum", "tiger"),
+    "a gradient elsewhere is expanded to first order": ("extragradient", "sam_elementwise", "shgd", "usam"),
+    "noise of size sqrt(eta) makes the covariance of order one": ("sgld", "sgld_anisotropic"),
+}
+"""Rules with an SDE of order one only, by the reason why there is no other."""
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -85,21 +98,23 @@ def test_a_refusal_reaches_the_user():
 
 
 def test_the_table_says_what_each_rule_has():
-    """Every rule is in the table under its own digest; it has both models, or is in one of the two lists above."""
-    assert set(ROWS) == set(registry()) and len(ROWS) >= 35
+    """Every rule is in the table under its own digest; it has both models, or is in one of the lists above."""
+    assert set(ROWS) == set(registry()) and len(ROWS) >= 74
+    coupled, once = ({name for names in reasons.values() for name in names} for reasons in (COUPLED, ORDER_ONE))
     for name, rule in registry().items():
-        assert ROWS[name].digest == rule_orders.digest(rule), f"{name} changed: run {rule_orders.COMMAND} {name}"
-        expected = () if name in REFUSED else ("sde",) if name in ORDER_ONE else ("sde", "order2")
+        assert ROWS[name].digest == rule_table.digest(rule), f"{name} changed: run {rule_orders.COMMAND} {name}"
+        expected = () if name in {*REFUSED, *coupled} else ("sde",) if name in once else ("sde", "order2")
         assert tuple(model for model in ("sde", "order2") if model in ROWS[name].models) == expected
-    for name, kink in ORDER_ONE.items():
-        assert f"contains {kink}, and no noise of order one smooths it" in ROWS[name].refused["order2"]
+    for reasons, model in ((COUPLED, "sde"), (ORDER_ONE, "order2")):
+        for reason, names in reasons.items():
+            assert all(reason in ROWS[name].refused[model] for name in names)
 
 
 def test_every_derived_model_has_its_weak_order():
     """Measured within 0.15 of 1 and 2 for every model on record; a model that missed would fail this."""
     for row in ROWS.values():
         assert set(row.measured) == set(row.models) - {"algorithm", "compagnoni2025", "malladi2022"} and row.holds
-    wrong = rule_orders.RuleOrders("toy", {"algorithm": None, "order2": 2}, {}, {"order2": 1.02}, "")
+    wrong = rule_table.RuleOrders("toy", {"algorithm": None, "order2": 2}, {}, {"order2": 1.02}, "")
     assert not wrong.holds
 
 
