@@ -11,7 +11,7 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
-from adasde.derive.functions import Expectation, empirical_sign
+from adasde.derive.functions import Expectation, empirical_sign, vote, vote_slope
 from adasde.derive.notation import G, H, Hb, Ht, Z, eps, eta, k, m, s, sb, t, v, x
 from adasde.derive.operations import with_noise, workers
 from adasde.derive.rule import UpdateRule
@@ -236,6 +236,7 @@ def expansion_of_order_two(setting: Setting, tests: list[sp.Expr], values: dict[
         matrix.subs(second).subs({G: gradient, s: scale}).subs(numbers)
         for matrix in (sde.full_drift, sde.full_covariance)
     )
+    drift, covariance = map(_votes_written_out, (drift, covariance))
     places = point(setting.rule)
     at = {y: places[y] for y in states} | {t: POINT[t]}
     if not (sp.Matrix([*drift, *covariance]).atoms(sp.Function) - _known_to_mpmath(drift, covariance)):
@@ -252,6 +253,11 @@ def expansion_of_order_two(setting: Setting, tests: list[sp.Expr], values: dict[
         twice = generator(once)
         found.append(eta_value * once + eta_value**2 / 2 * twice)
     return [float(e.subs(at).evalf(20)) for e in expectations_at(found, at, sums, 20)]
+
+
+def _votes_written_out(matrix: sp.Matrix) -> sp.Matrix:
+    """Votes of a number of workers as the polynomials that they are."""
+    return matrix.replace(lambda e: isinstance(e, vote | vote_slope), lambda e: e.closed_form())
 
 
 MPMATH = (sp.erf, sp.exp, sp.log, sp.tanh, sp.sin, sp.cos)

@@ -81,7 +81,9 @@ def stdout(*arguments):
 def test_rules_without_an_sde_say_why(name):
     """Running maxima, sums, memories of one step, powers of k and lookahead are refused by name at both orders; the
     command line says the same, and the optimizer itself runs nevertheless."""
-    for order in (1, 2):
+    for order in (
+        (1,) if name == "adan" else (1, 2)
+    ):  # whose order two takes 14 s to be refused; that of optax's Adan 1 s
         with pytest.raises(NotDerivable, match=REFUSED[name]):
             derive(registry()[name], order=order)
     assert ROWS[name].models == {"algorithm": None} and set(ROWS[name].refused) == {"sde", "order2"}
@@ -91,8 +93,8 @@ def test_a_refusal_reaches_the_user():
     """`derive` exits with code 2 and the reason; `simulate` has the same for the SDE."""
     result = CliRunner().invoke(main, ["derive", "adamax"])
     assert result.exit_code == 2 and "running maximum" in result.output
-    with pytest.raises(NoModel, match="new in every step"):
-        simulate("diffgrad", "sde", lr=0.01, **SETTING)
+    with pytest.raises(NoModel, match="the state v is a sum"):
+        simulate("adagrad_optax", "sde", lr=0.01, **SETTING)
     with pytest.raises(UnknownName, match="did you mean 'adabelief'"):
         simulate("adabelif", lr=0.01, **SETTING)
 
@@ -172,14 +174,28 @@ def test_an_average_has_no_noise_of_its_own():
         ("adagrad", {"lr": "0", "eps": "-1", "weight_decay": "0"}),
         ("schedule_free_sgd", {"lr": "1", "beta1": "0"}),
         ("sgd_averaged", {"lr": "1", "ema": "1"}),
+        ("dp_sign", {"lr": "1/2", "privacy_noise": "-1/2"}),
+        ("signsgd_majority", {"lr": "1/2", "agents": "0"}),
+        ("sgld", {"lr": "1", "temperature": "0"}),
         ("amsgrad", None),
         ("sigsigngrad", None),
+        ("usam", None),
+        ("lamb", None),
     ],
 )
 def test_scaling_rules_of_the_zoo(name, powers):
     """A rule's powers, or none with the reason."""
     row = scaling_row(name)
     assert row.powers == powers and bool(row.reason) == (powers is None)
+
+
+def test_scaling_rules_say_what_they_cannot_compare():
+    """Gradients elsewhere and sums over coordinates always, noise of the rule's own where the signal dominates."""
+    for name, reason in (("usam", "a gradient at another point besides"), ("lamb", r"total\(x\*\*2\) besides")):
+        with pytest.raises(NotDerivable, match=f"^{name}: one step .* in one coordinate and at one point.*{reason}"):
+            scaling_rule(registry()[name])
+    with pytest.raises(NotDerivable, match="dp_sign: noise besides that of one minibatch"):
+        scaling_rule(registry()["dp_sign"], "signal-dominated")
 
 
 def test_the_committed_scaling_table():
@@ -190,7 +206,7 @@ def test_the_committed_scaling_table():
     assert set(rows) == set(registry()) and scaling_table.PAGE.read_text(encoding="utf-8") == scaling_table.page(rows)
     assert all(rows[name].dialect == rule.dialect for name, rule in registry().items())
     tried = {name: row.verdict for name, row in rows.items() if row.deviation is not None}
-    assert len(tried) >= 20 and {name for name, verdict in tried.items() if verdict != "holds"} == {"lion"}
+    assert len(tried) >= 34 and {name for name, verdict in tried.items() if verdict != "holds"} == {"lion"}
     for name in ("adagrad", "sgdw", "adamax"):
         fresh, row = scaling_row(name), rows[name]
         assert (row.powers, row.undetermined, row.lost, row.reason) == (
@@ -263,7 +279,7 @@ def test_the_registry_forgets_it_again():
 def test_states_and_initial_values_are_checked():
     """A state's name must be free, and what has an initial value must be a state."""
     for taken in ("g", "eta", "a1", "mu", "state"):
-        with pytest.raises(ValueError, match="the name is taken"):
+        with pytest.raises(ValueError, match="names that are free"):
             state(taken, like=x)
     with pytest.raises(ValueError, match="has an initial value, but is no state"):
         update_rule(states=(x,), dialect="paper", cite="-", initial={k: 1.0})(lambda: {x: x - eta * g})
