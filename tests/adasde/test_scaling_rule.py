@@ -308,7 +308,7 @@ def test_problems_are_in_their_regime(optimizer, regime):
 
 @pytest.mark.parametrize(("optimizer", "share"), [("adam_coupled", 2 / 3), ("sgd_coupled", 0.24), ("momentum", 2 / 3)])
 def test_a_decay_in_the_gradient_is_curvature(optimizer, share):
-    """lambda x in the gradient pulls like curvature lambda, by two thirds of the whole where the run is long enough: the
+    """lambda x in the gradient pulls like curvature lambda, two thirds of the whole where the run is long enough: the
     mean position falls by 1/e of itself in it, neither by far less nor in a few steps."""
     found = scale(optimizer, (256, 1024), {"weight_decay": 0.01})
     problem = problem_for(found)

@@ -206,7 +206,7 @@ def test_the_committed_scaling_table():
     assert set(rows) == set(registry()) and scaling_table.PAGE.read_text(encoding="utf-8") == scaling_table.page(rows)
     assert all(rows[name].dialect == rule.dialect for name, rule in registry().items())
     tried = {name: row.verdict for name, row in rows.items() if row.deviation is not None}
-    assert len(tried) >= 34 and {name for name, verdict in tried.items() if verdict != "holds"} == {"lion"}
+    assert len(tried) >= 33 and {name for name, verdict in tried.items() if verdict != "holds"} == {"lion"}
     for name in ("adagrad", "sgdw", "adamax"):
         fresh, row = scaling_row(name), rows[name]
         assert (row.powers, row.undetermined, row.lost, row.reason) == (
