@@ -195,7 +195,7 @@ def _noise_for(found: Scaling, values: dict[str, float], noise: float, coupled: 
     power = math.log(speed / slower) / math.log(FAR)
     if power < 1e-3 or speed * coupled <= fastest:
         return noise
-    return noise * (speed * coupled / fastest) ** (1 / power)
+    return noise * float((speed * coupled / fastest) ** (1 / power))
 
 
 def _linear_speed(found: Scaling, values: dict[str, float], noise: float) -> float:

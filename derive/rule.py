@@ -163,8 +163,8 @@ class UpdateRule:
         for h in self.hyperparameters:
             if h.symbol not in notation.SYMBOLS:
                 _require_free(h.name)
-        names = [y.name for y in (*self.states, *(h.symbol for h in self.hyperparameters))]
-        twice = {name for name in names if names.count(name) > 1}
+        used = [y.name for y in (*self.states, *(h.symbol for h in self.hyperparameters))]
+        twice = {name for name in used if used.count(name) > 1}
         if twice:
             raise ValueError(f"{self.name}: {', '.join(sorted(twice))} stands for two states or hyperparameters")
         allowed = {*self.states, notation.g, notation.s, notation.k, *(h.symbol for h in self.hyperparameters)}

@@ -52,7 +52,7 @@ TABLE: list[tuple[str, type[InvalidParameter], str, str, str]] = [
     ("adamm", UNKNOWN, "optimizer", OPTIMIZERS, MEANT + "'adam'?"),
     ("xyz", UNKNOWN, "optimizer", OPTIMIZERS, CHOOSE),
     ("sgd --model algoritm", UNKNOWN, "sgd: model", "{algorithm, compag", MEANT + "'algorithm'?"),
-    ("sgd --loss quadradic:1,2", UNKNOWN, "loss", "{mlp, net, quadratic, saddle}", MEANT + "'quadratic'?"),
+    ("sgd --loss quadradic:1,2", UNKNOWN, "loss", "{game, mlp, net, quadratic, saddle}", MEANT + "'quadratic'?"),
     ("sgd --loss quadratic:1,nan", BAD, "quadratic: H[1]", "the finite numbers", "mend this entry"),
     ("sgd --loss quadratic:a", BAD, "quadratic: H", LISTS, "write it like 1,2.5"),
     ("sgd --loss saddle:a", BAD, "saddle: h", LISTS, "write it like 1,2.5"),
