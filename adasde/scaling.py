@@ -198,6 +198,8 @@ def _run(kappa: float, steps: int | None, warmup: int | None, ema: float | None)
 
 def _cautions(found: Scaling, noise_scale: MeasuredNoiseScale | None) -> list[str]:
     """What a user should know before pasting."""
+    from adasde.derive.one_step import decay_in_the_loss
+
     cautions = []
     verdict, regime = found.regime_test["verdict"], found.derived.regime
     if verdict == "not measured":
@@ -232,12 +234,16 @@ def _cautions(found: Scaling, noise_scale: MeasuredNoiseScale | None) -> list[st
         size = f"1 - beta2 = {1 - found.after['beta2']:.3g} << 1" if "beta2" in states else "it averages many steps"
         cautions.append(f"the noise of the second moment grows with the batch, per sample: it is small while {size}")
     decay = found.rule_values(found.after)
-    if decay.get("weight_decay"):
+    coupled = decay_in_the_loss(found.rule)
+    if decay.get("weight_decay") and coupled is None:
         product = decay["lr"] * decay["weight_decay"]
         cautions += [
             f"lr wd = {product:.2g} vanishes in {dtype}: for weights kept in it, weight decay does nothing"
             for dtype, rounding in ROUNDING.items()
             if product <= rounding
         ]
-    cautions += [f"{name} appears in no leading term: it is left as it is" for name in found.derived.undetermined]
+    for name in found.derived.undetermined:
+        added = coupled is not None and name == coupled.name
+        why = "is added to the gradient, a part of the loss" if added else "appears in no leading term"
+        cautions.append(f"{name} {why}: it is left as it is")
     return cautions

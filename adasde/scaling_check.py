@@ -35,6 +35,8 @@ TIMES = 1.0
 """The mean position falls by 1/e in the run, its start being two stationary standard deviations."""
 DECAY_SHARE = 2 / 3
 """Of the rate of the mean, what weight decay makes, where it is fast enough to be seen."""
+FAR = 1e3
+"""How many times larger the noise is that tells by which power of it the position slows down."""
 STRONG = 100.0
 """Signal over noise where the signal dominates."""
 
@@ -136,7 +138,7 @@ def alternatives(found: Scaling) -> list[tuple[str, dict[str, float]]]:
         cases.append((f"lr x {factor:.4g} alone", {**before, "lr": after["lr"]}))
     if factor != found.kappa:
         cases.append((f"lr x {found.kappa:.4g} alone", {**before, "lr": before["lr"] * found.kappa}))
-    if before.get("weight_decay"):
+    if before.get("weight_decay") and after["weight_decay"] != before["weight_decay"]:
         kept = before["weight_decay"]
         cases.append(("the rule, weight decay kept", {**after, "weight_decay": kept}))
     return cases
@@ -151,14 +153,19 @@ def problem_for(found: Scaling) -> Problem:
     decays = [1 - v[name] for v in (found.before, found.after) for name in found.linear]
     slower = max(1.0, 1 / found.kappa)
     least = max(STEPS[0], *(10 / d for d in decays if d > 0), 0) if decays else STEPS[0]
-    decay_rate = values["lr"] * (values.get("weight_decay") or 0.0)
+    shrinking, coupled = _decays(found, values)
+    if coupled and found.derived.regime == "noise-dominated":
+        noise = _noise_for(found, values, noise, coupled, TIMES * DECAY_SHARE / least)
+    speed = _linear_speed(found, values, noise) if found.derived.regime == "noise-dominated" else 0.0
+    decay_rate = shrinking + coupled * speed
     wanted = TIMES * DECAY_SHARE / decay_rate if decay_rate else least
     steps = math.ceil(min(max(wanted, least), STEPS[1] / slower))
     if found.derived.regime == "signal-dominated":
         curvature, scale, start = _strong_signal(found, values, steps, decay_rate)
+        # What the coupled decay adds to the curvature is none of the loss.
+        curvature = max(curvature - coupled, coupled * (1 / DECAY_SHARE - 1))
     else:
         rate = max(TIMES / steps, decay_rate / DECAY_SHARE)
-        speed = _linear_speed(found, values, noise)
         curvature, scale = (rate - decay_rate) / speed, noise
         start = 2 * speed * noise / math.sqrt(2 * rate)
     work = steps * (1 + (1 + (len(alternatives(found)) - 1) / FEWER) / found.kappa)
@@ -169,6 +176,26 @@ def problem_for(found: Scaling) -> Problem:
     )
     root = math.sqrt(found.batch[0])
     return Problem(curvature, scale * root, start, counts, lanes // COORDINATES, averaged)
+
+
+def _decays(found: Scaling, values: dict[str, float]) -> tuple[float, float]:
+    """(what decoupled weight decay takes of the position per step, lambda of a decay that is added to the gradient)."""
+    from adasde.derive.one_step import decay_in_the_loss
+
+    coupled = decay_in_the_loss(found.rule)
+    if coupled is not None:
+        return 0.0, values[coupled.name]
+    return values["lr"] * (values.get("weight_decay") or 0.0), 0.0
+
+
+def _noise_for(found: Scaling, values: dict[str, float], noise: float, coupled: float, fastest: float) -> float:
+    """The noise under which a decay lambda that is added to the gradient moves the position by ``fastest`` of itself
+    in a step at most: mu lambda falls with the noise like a power of it, in methods that divide by it."""
+    speed, slower = (_linear_speed(found, values, size * noise) for size in (1.0, FAR))
+    power = math.log(speed / slower) / math.log(FAR)
+    if power < 1e-3 or speed * coupled <= fastest:
+        return noise
+    return noise * float((speed * coupled / fastest) ** (1 / power))
 
 
 def _linear_speed(found: Scaling, values: dict[str, float], noise: float) -> float:

@@ -25,7 +25,7 @@ R = sp.Symbol("R", real=True)
 """The correlation of the noise of two coordinates, Sigma_ij/(s_i s_j)."""
 r = sp.Symbol("r", real=True)
 """The same as a variable of integration."""
-_c = sp.Symbol("c", positive=True)
+_c = sp.Dummy("c", positive=True)
 """sqrt(1 - r^2), positive for the rules of expectations."""
 _y = sp.Symbol("y", real=True)
 

@@ -191,12 +191,14 @@ class vote_slope(sp.Function):
         mu, n = self.args
         return -(n - 1) * mu / (1 - mu**2) * self
 
-    def _eval_evalf(self, prec: int) -> sp.Expr | None:
+    def closed_form(self) -> sp.Expr:
+        """The product above, for n a number."""
         mu, n = self.args
-        if not n.is_Number:
-            return None
         half = (int(n) - 1) // 2
-        return (n * sp.binomial(2 * half, half) * ((1 - mu**2) / 4) ** half).evalf(int(prec * 0.30103) + 1)
+        return int(n) * sp.binomial(2 * half, half) * ((1 - mu**2) / 4) ** half
+
+    def _eval_evalf(self, prec: int) -> sp.Expr | None:
+        return self.closed_form().evalf(int(prec * 0.30103) + 1) if self.args[1].is_Number else None
 
     def _latex(self, printer: Any, exp: str | None = None) -> str:
         text = rf"\mathrm{{vote}}'_{{{printer._print(self.args[1])}}}\left({printer._print(self.args[0])}\right)"

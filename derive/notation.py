@@ -6,6 +6,8 @@ coordinate, because the rules act coordinate by coordinate and the noise is diag
 
 from __future__ import annotations
 
+import builtins
+import keyword
 import re
 from dataclasses import dataclass
 
@@ -92,8 +94,30 @@ MEANINGS: dict[sp.Symbol, Meaning] = {
 }
 
 
-RESERVED = re.compile(r"[abcerzdQ]\d*|mu\d*|gamma\d*|[pijqPZ]|dt|noise|scale|state|gradient|curvature|lane.*")
+RESERVED = re.compile(
+    r"[abcrzdQ]\d*|mu\d*|gamma\d*|[pijqPZ]|dt|noise|scale|state|gradient|curvature|lane.*"
+    r"|(total|vector|average|sums|mean|at|out|width|w)\d+|(normal|uniform|exponential)\d*"
+    r"|field|spread|hessian|transposed|factor|data|.*_(next|floored|centred|side|tail)|inverse_s"
+    r"|algorithm|parameters|law|quadrature|math|np|step_kernel|Hyperparameter|zeta|[A-Z]{3,}"
+)
 """Names that generated code and derivations give to other things."""
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+FUNCTIONS = _words(
+    "atan cos empirical_sign erf erfc exp expm1 gamma_step gradient_at keep_largest log log1p newton_schulz "
+    "normal_tail power sign sin staged_kernel student_t_sign tanh vote vote_error vote_slope whole_power"
+)
+"""What generated code calls, besides Python's own: a variable of that name would hide it."""
+
+OPTIONS = _words(
+    "chunk device executor fast increments init keep_paths loss model noise noise_precision optimizer paths "
+    "precision progress save seed start steps substeps threads x0"
+)
+"""Arguments of `adasde.simulate`, beside which hyperparameters are given by name."""
 
 
 def state(name: str, like: sp.Symbol, meaning: str = "", nonnegative: bool | None = None) -> sp.Symbol:
@@ -101,12 +125,28 @@ def state(name: str, like: sp.Symbol, meaning: str = "", nonnegative: bool | Non
 
     ``nonnegative`` is by default what it is for ``like``. Raises `ValueError` for a name that means something else.
     """
-    if RESERVED.fullmatch(name) or name in {symbol.name for symbol in SYMBOLS}:
-        raise ValueError(f"state {name}: the name is taken; choose a longer one")
+    require_free("state", name)
     keeps = bool(like.is_nonnegative) if nonnegative is None else nonnegative
     symbol = sp.Symbol(name, nonnegative=True) if keeps else sp.Symbol(name, real=True)
     MEANINGS.setdefault(symbol, Meaning(name, meaning or f"further state, like {like}", MEANINGS[like].units))
     return symbol
+
+
+def require_free(kind: str, name: str) -> None:
+    """Raises `ValueError` for a state or hyperparameter whose name generated code needs for something else."""
+    taken = {
+        "a symbol of the notation": name in {symbol.name for symbol in SYMBOLS},
+        "a function that generated code calls": name in FUNCTIONS or hasattr(builtins, name),
+        "a word of Python": keyword.iskeyword(name),
+        "an argument of simulate": kind == "hyperparameter" and name in OPTIONS,
+        "a name of generated code": RESERVED.fullmatch(name) is not None,
+    }
+    reasons = [reason for reason, holds in taken.items() if holds]
+    if not name.isidentifier():
+        reasons = ["no name in Python"]
+    if reasons:
+        remedy = "choose a longer one, such as the_" + re.sub(r"\W", "_", name)
+        raise ValueError(f"{kind}: name = {name!r} is outside {{names that are free}}: it is {reasons[0]}; {remedy}")
 
 
 SYMBOLS = frozenset(MEANINGS)

@@ -20,7 +20,8 @@ from adasde.derive.covariance import coefficient_matrix, gram_matrix, noise_func
 from adasde.derive.expectation import expectation
 from adasde.derive.functions import Expectation, zeta
 from adasde.derive.law import Law, NotDerivable
-from adasde.derive.notation import G, Z, g, k, s, x
+from adasde.derive.notation import G, H, Ht, Z, g, k, s, x
+from adasde.derive.operations import Operation, variables, with_noise, workers
 from adasde.derive.rule import Hyperparameter, UpdateRule
 from adasde.derive.scaling_limit import without_drift
 
@@ -36,11 +37,7 @@ class OneStep:
     """
 
     def __init__(self, rule: UpdateRule) -> None:
-        if rule.composite:
-            raise NotDerivable(
-                f"{rule.name}: one step at two batch sizes is compared for rules of one gradient in one coordinate; "
-                "this one has noise of its own, further gradients, workers or norms"
-            )
+        _require_in_one_coordinate(rule)
         self.rule = rule = with_decay_in_the_loss(rule)
         for state, update in zip(rule.states[1:], rule.update[1:], strict=True):
             reason = without_drift(rule, state, late(update, rule.name))
@@ -86,15 +83,37 @@ class OneStep:
         return sp.S.Zero
 
 
+def _require_in_one_coordinate(rule: UpdateRule) -> None:
+    """Refuses gradients at other points, and what couples coordinates: the power of kappa of a Hessian or of a norm is
+    nothing that one coordinate says."""
+    found = sp.Tuple(*(with_noise(rule.name, update) for update in rule.update))
+    coupling = sorted(found.atoms(Operation) - found.atoms(workers), key=lambda e: (sp.count_ops(e), str(e)))
+    if coupling or found.has(H, Ht):
+        what = coupling[0] if coupling else "a gradient at another point"
+        raise NotDerivable(
+            f"{rule.name}: one step at two batch sizes is compared in one coordinate and at one point; this rule has "
+            f"{what} besides"
+        )
+
+
 def with_decay_in_the_loss(rule: UpdateRule) -> UpdateRule:
     """``rule`` without a decay that it adds to the gradient: g + lambda x is the gradient of the loss plus
     lambda x^2/2, which does not change with the batch, and lambda does not either."""
+    h = decay_in_the_loss(rule)
+    return rule if h is None else dataclasses.replace(rule, update=_absorbed(rule, h))
+
+
+def decay_in_the_loss(rule: UpdateRule) -> Hyperparameter | None:
+    """The hyperparameter lambda that enters as g + lambda x only."""
     for h in rule.hyperparameters:
-        absorbed = tuple(update.subs(g, g - h.symbol * x) for update in rule.update)
         used = any(update.has(h.symbol) for update in rule.update)
-        if used and not any(update.has(h.symbol) for update in absorbed):
-            return dataclasses.replace(rule, update=absorbed)
-    return rule
+        if used and not any(update.has(h.symbol) for update in _absorbed(rule, h)):
+            return h
+    return None
+
+
+def _absorbed(rule: UpdateRule, h: Hyperparameter) -> tuple[sp.Expr, ...]:
+    return tuple(update.subs(g, g - h.symbol * x) for update in rule.update)
 
 
 def terms_of(expression: sp.Expr) -> tuple[sp.Expr, ...]:
@@ -107,8 +126,12 @@ def terms_of(expression: sp.Expr) -> tuple[sp.Expr, ...]:
 
 def moments(step: OneStep, regime: str, law: Law) -> tuple[list[sp.Expr], sp.Matrix]:
     """Mean and covariance of the increments to leading order in the regime."""
-    increments = tuple(change.subs(g, G + s * Z) for change in step.increments)
+    increments = tuple(with_noise(step.rule.name, change) for change in step.increments)
     if regime == REGIMES[1]:
+        if variables(*increments):
+            raise NotDerivable(
+                f"{step.rule.name}: noise besides that of one minibatch is compared with that noise only"
+            )
         slopes = [sp.diff(change, Z).subs(Z, 0) for change in increments]
         # The gradient is away from 0 here, where a sign has no slope.
         slopes = [slope.replace(sp.DiracDelta, lambda *_: sp.S.Zero) for slope in slopes]

@@ -20,7 +20,7 @@ from pathlib import Path
 import sympy as sp
 
 from adasde.derive import notation
-from adasde.derive.notation import eta, rho1, rho2, rho3
+from adasde.derive.notation import eta, rho1, rho2, rho3, x
 from adasde.derive.operations import Own, is_composite
 
 
@@ -101,8 +101,10 @@ def hyperparameter(
 ) -> Hyperparameter:
     """A hyperparameter that stays fixed as eta -> 0: a clipping threshold, the interpolation of Lion, ...
 
-    ``domain`` is an interval such as ``[0, 1)`` or ``(0, inf)``; the derivation uses what it says about signs.
+    ``domain`` is an interval such as ``[0, 1)`` or ``(0, inf)``; the derivation uses what it says about signs. Raises
+    `ValueError` for a name that means something else, such as that of a function.
     """
+    _require_free(name)
     low, high = (float(end) for end in domain[1:-1].split(", "))
     if (low, high) == (0, 1):
         symbol = notation.Share(name, positive=True)
@@ -115,8 +117,18 @@ def hyperparameter(
 
 def count(name: str, default: int, odd: bool = False, meaning: str = "") -> Hyperparameter:
     """A whole number of at least one: workers, kept coordinates, rows of a matrix."""
+    _require_free(name)
     domain = "{1, 3, 5, ...}" if odd else "{1, 2, 3, ...}"
     return Hyperparameter(name, sp.Symbol(name, positive=True, integer=True), meaning or name, domain, default, name)
+
+
+SHORT = ("c", "l", "beta1", "beta2", "beta3", "eps", "ema")
+"""Names of hyperparameters that the notation has as well, for the same thing or not at all in generated code."""
+
+
+def _require_free(name: str) -> None:
+    if name not in SHORT:
+        notation.require_free("hyperparameter", name)
 
 
 @dataclass(frozen=True)
@@ -145,6 +157,16 @@ class UpdateRule:
     def __post_init__(self) -> None:
         if not self.states or self.states[0] != notation.x:
             raise ValueError(f"{self.name}: states must start with the position x, not {self.states}")
+        for state in self.states:
+            if state not in notation.MEANINGS or state in notation.SYMBOLS - {x, notation.m, notation.v}:
+                notation.require_free("state", str(state))
+        for h in self.hyperparameters:
+            if h.symbol not in notation.SYMBOLS:
+                _require_free(h.name)
+        used = [y.name for y in (*self.states, *(h.symbol for h in self.hyperparameters))]
+        twice = {name for name in used if used.count(name) > 1}
+        if twice:
+            raise ValueError(f"{self.name}: {', '.join(sorted(twice))} stands for two states or hyperparameters")
         allowed = {*self.states, notation.g, notation.s, notation.k, *(h.symbol for h in self.hyperparameters)}
         for state, expression in zip(self.states, self.update, strict=True):
             unknown = expression.free_symbols - allowed - expression.atoms(Own)

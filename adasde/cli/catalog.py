@@ -17,11 +17,8 @@ def command(as_json: bool) -> None:
     from adasde.simulation import DEVICES
     from adasde.spelling import ABOUT, FORMS
 
-    checked_in = optimizers.names()
     catalog = {
-        "optimizers": {
-            name: _of_module(name) if name in checked_in else _of_rule(name) for name in optimizers.shipped()
-        },
+        "optimizers": {name: _of_rule(name) for name in optimizers.shipped()},
         "noise": list(noise.LAWS),
         "noise_laws": {law: {"spelling": FORMS[law], "about": ABOUT[law]} for law in noise.LAWS},
         "losses": KINDS,
@@ -30,32 +27,16 @@ def command(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(catalog, indent=2))
     else:
-        from adasde.cli.tables import catalog_tables
+        from adasde.cli.catalog_tables import catalog_tables
 
         catalog_tables(catalog)
 
 
-def _of_module(name: str) -> dict[str, Any]:
-    """The facts of an optimizer whose kernels are checked in, from them."""
-    from adasde import optimizers
-
-    module = optimizers.kernels(name)
-    return {
-        "title": module.TITLE,
-        "dialect": module.DIALECT,
-        "states": list(module.STATES),
-        "models": list(module.MODELS),
-        "weak_orders": {model: weak_order(model) for model in module.MODELS},
-        "refused": dict(module.REFUSED),
-        "hyperparameters": {h.name: h.default for h in module.HYPERPARAMETERS},
-    }
-
-
 def _of_rule(name: str) -> dict[str, Any]:
-    """The facts of any other optimizer from its rule, and its models from the committed table; derived where the table
+    """The facts of an optimizer from its rule, and its models from the committed table; derived where the table
     is not about this very rule."""
     from adasde.derive.optimizers import registry
-    from adasde.verify.rule_orders import known
+    from adasde.rule_table import known
 
     rule = registry()[name]
     models, refused = known(rule)
@@ -68,8 +49,3 @@ def _of_rule(name: str) -> dict[str, Any]:
         "refused": refused,
         "hyperparameters": {h.name: h.default for h in rule.hyperparameters},
     }
-
-
-def weak_order(model: str) -> int | None:
-    """Of a model by its name: None for the optimizer itself; 1 is what published models claim."""
-    return {"algorithm": None, "order2": 2}.get(model, 1)

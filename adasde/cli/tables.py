@@ -99,34 +99,6 @@ def _spelled(value: Any) -> str:
     return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-MODELS = (
-    "Models: algorithm is the optimizer itself; sde and order2 are derived; the others are as their papers print them, "
-    "with the weak order that they claim. Where sde or order2 is missing, `adasde derive` says why there is none."
-)
-SCALES = "S is per sample: one number, a comma list of one per coordinate, or `data` where the loss has data."
-
-
-def catalog_tables(catalog: dict[str, Any]) -> None:
-    """The output of `adasde list`."""
-    table = Table(title="Optimizers", caption=MODELS, caption_justify="left")
-    for name in ("name", "states", "dialect", "models: weak order", "hyperparameters"):
-        table.add_column(name)
-    for name, facts in catalog["optimizers"].items():
-        hyper = " ".join(f"{key}={value:g}" for key, value in facts["hyperparameters"].items())
-        orders = facts["weak_orders"].items()
-        held = ", ".join(model if order is None else f"{model}: {order}" for model, order in orders)
-        table.add_row(name, " ".join(facts["states"]), facts["dialect"], held, hyper)
-    out = console()
-    out.print(table)
-    laws = Table("spelling", "meaning", title="Noise laws", caption=SCALES, caption_justify="left")
-    for facts in catalog["noise_laws"].values():
-        laws.add_row(facts["spelling"], facts["about"])
-    out.print(laws)
-    for kind in catalog["losses"].values():
-        out.print(f"Loss: {kind}", markup=False)
-    out.print("Backends: " + ", ".join(catalog["backends"]))
-
-
 def finite(value: float, digits: int) -> str:
     """A number for a table; a dash where there is none."""
     return f"{value:.{digits}g}" if np.isfinite(value) else "-"

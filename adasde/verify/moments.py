@@ -12,9 +12,9 @@ import sympy as sp
 from numpy.typing import NDArray
 
 from adasde.derive.fast_states import one_step_memories
-from adasde.derive.functions import Expectation, empirical_sign
+from adasde.derive.functions import Expectation, empirical_sign, vote, vote_slope
 from adasde.derive.notation import G, H, Hb, Ht, Z, eps, eta, k, m, s, sb, t, v, x
-from adasde.derive.operations import with_noise
+from adasde.derive.operations import with_noise, workers
 from adasde.derive.rule import UpdateRule
 from adasde.ensemble import Array
 from adasde.verify import memory, staged
@@ -118,8 +118,9 @@ def _values(setting: Setting, eta_value: float, rates_fixed: bool) -> dict[str, 
 def kinks(setting: Setting, values: dict[str, float]) -> tuple[float, ...]:
     """The draws at which one step of the rule at `POINT` has a kink; where it has none, the draw at which g = 0."""
     numbers = point(setting.rule) | setting.numbers(**values) | {k: round(POINT[t] / values["lr"]) + 1}
-    noisy = (with_noise(setting.rule.name, update) for update in setting.rule.update)
-    updates = sp.Tuple(*(update.subs(numbers) for update in noisy))
+    noisy = sp.Tuple(*(with_noise(setting.rule.name, update) for update in setting.rule.update))
+    # What workers draw is no Z of the step's own: their messages have a law of their own, see `votes`.
+    updates = noisy.xreplace(dict.fromkeys(noisy.atoms(workers), sp.S.Zero)).subs(numbers)
     lone = (switch for switch in switches(updates, Z) if switch.free_symbols == {Z})
     found = {root for switch in lone for root in zeros(switch, Z)}
     if staged_rule(setting):
@@ -249,6 +250,7 @@ def expansion_of_order_two(setting: Setting, tests: list[sp.Expr], values: dict[
         matrix.subs(second).subs({G: gradient, s: scale}).subs(numbers)
         for matrix in (sde.full_drift, sde.full_covariance)
     )
+    drift, covariance = map(_votes_written_out, (drift, covariance))
     places = point(setting.rule)
     at = {y: places[y] for y in states} | {t: POINT[t]}
     if not (sp.Matrix([*drift, *covariance]).atoms(sp.Function) - _known_to_mpmath(drift, covariance)):
@@ -265,6 +267,11 @@ def expansion_of_order_two(setting: Setting, tests: list[sp.Expr], values: dict[
         twice = generator(once)
         found.append(eta_value * once + eta_value**2 / 2 * twice)
     return [float(e.subs(at).evalf(20)) for e in expectations_at(found, at, sums, 20)]
+
+
+def _votes_written_out(matrix: sp.Matrix) -> sp.Matrix:
+    """Votes of a number of workers as the polynomials that they are."""
+    return matrix.replace(lambda e: isinstance(e, vote | vote_slope), lambda e: e.closed_form())
 
 
 MPMATH = (sp.erf, sp.exp, sp.log, sp.tanh, sp.sin, sp.cos)

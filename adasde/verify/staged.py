@@ -1,8 +1,8 @@
 """Rungs 2 and 3 for rules and models whose steps go in stages.
 
 Rung 3 holds the generated steps against `interpreter` on a dense quadratic. Rung 2 needs the mean and covariance of one
-step over all of its noise: quadrature where that is Z and one further variable, with every kink found; else sampling,
-as z-scores.
+step over all of its noise: quadrature where that is Z and one further variable, with every kink found; the binomial law
+where workers send signs (`votes`); else sampling, as z-scores.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from adasde.ensemble import Array
 from adasde.kernels.lanes import field_kernel, hessian_vector_kernel
 from adasde.noise import Noise
 from adasde.staged import is_staged
-from adasde.verify import interpreter
+from adasde.verify import interpreter, votes
 from adasde.verify.check import FALSE_ALARM, Check, check
 from adasde.verify.interpreter import Oracle
 from adasde.verify.kinks import switches
+from adasde.verify.own_laws import SPANS
 from adasde.verify.quadrature import nodes
 from adasde.verify.quadrature import rule as quadrature
 from adasde.verify.setting import Setting
@@ -35,13 +36,6 @@ SAMPLES = 1 << 18
 TOLERANCE = 1e-12
 PIECE = 60
 """Gauss-Legendre nodes between two kinks of an own draw."""
-SPANS: dict[str, tuple[float, float, Callable[[Array], Array]]] = {
-    "normal": (-9.5, 9.5, stats.norm.pdf),
-    "uniform": (-1.0, 1.0, stats.uniform(-1, 2).pdf),
-    "exponential": (-1.0, 39.0, stats.expon(loc=-1).pdf),
-}
-"""Ends and density of each law of own draws."""
-
 Draws = tuple[Array, Array, Array, Array]
 """noise, normal, uniform and exponential layers (m, d, L) of a step in stages."""
 
@@ -83,8 +77,10 @@ def own_draws(setting: Setting) -> bool:
 
 
 def by_quadrature(setting: Setting) -> bool:
-    """Whether one step has one noise at most besides Z, no workers, and no kinks in a further minibatch."""
+    """Whether one step has one noise at most besides Z and no kinks in a further minibatch, or is a vote."""
     others = further_noise(setting)
+    if votes.message(setting) is not None:
+        return True
     if len(others) > 1 or any(isinstance(other, workers) for other in others):
         return False
     updates = sp.Tuple(*(with_noise(setting.rule.name, update) for update in setting.rule.update))
@@ -93,6 +89,9 @@ def by_quadrature(setting: Setting) -> bool:
 
 def draws_at(setting: Setting, values: dict[str, float], z: Array, w: Array) -> tuple[Draws, Array]:
     """Draws (1, 1, N) and weights (N,) of one step with one noise besides Z, or none; z and w are a rule for Z."""
+    if votes.message(setting) is not None:
+        (noise, normal, uniform, exponential), chances = votes.outcomes(setting, values)
+        return (noise, normal, uniform, exponential), chances
     others = further_noise(setting)
     empty = np.empty((0, 1, len(z)))
     if not others:

@@ -2,23 +2,20 @@
 
 from adasde.derive.language import Max, Min, eta, g, hyperparameter, norm, stabiliser, update_rule, x
 
-CLIPPING = "R. Pascanu, T. Mikolov and Y. Bengio, On the difficulty of training recurrent neural networks, ICML 2013"
-NORMALISED = "E. Hazan, K. Levy and S. Shalev-Shwartz, Beyond convexity: stochastic quasi-convex optimization, 2015"
 
-
-@update_rule(states=(x,), dialect="torch", cite=CLIPPING)
+@update_rule(states=(x,), dialect="torch", cite="pascanu2013")
 def sgd_clip_value(clip=hyperparameter("clip", 1.0, "(0, inf)", "largest entry of a gradient")):
     """SGD with each entry of the gradient clipped to [-c, c]."""
     return {x: x - eta * Max(-clip, Min(g, clip))}
 
 
-@update_rule(states=(x,), dialect="torch", cite=CLIPPING)
+@update_rule(states=(x,), dialect="torch", cite="pascanu2013")
 def sgd_clip_norm(clip=hyperparameter("clip", 1.0, "(0, inf)", "largest norm of a gradient")):
     """SGD with the gradient clipped to the norm c: g min(1, c/(|g| + 1e-6))."""
     return {x: x - eta * g * Min(1, clip / (norm(g) + 1e-6))}
 
 
-@update_rule(states=(x,), dialect="optax", cite=NORMALISED)
+@update_rule(states=(x,), dialect="optax", cite="hazan2015")
 def normalized_sgd(eps=stabiliser(1e-6)):
     """Normalised SGD: g/(|g| + eps)."""
     return {x: x - eta * g / (norm(g) + eps)}

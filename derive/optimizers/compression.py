@@ -17,9 +17,6 @@ from adasde.derive.language import (
     x,
 )
 
-RANDOM = "J. Konecny et al., Federated learning: strategies for improving communication efficiency, arXiv 1610.05492"
-QSGD = "D. Alistarh et al., QSGD: communication-efficient SGD via gradient quantization and encoding, NeurIPS 2017"
-FEEDBACK = "S. P. Karimireddy et al., Error feedback fixes SignSGD and other gradient compression schemes, ICML 2019"
 e = Symbol("e", real=True)
 """What compression left out so far."""
 SIZE = total(1)
@@ -31,26 +28,26 @@ def chance(probability: Expr) -> Expr:
     return (1 + sign(own_noise("uniform") + 2 * probability - 1)) / 2
 
 
-@update_rule(states=(x,), dialect="paper", cite=RANDOM)
+@update_rule(states=(x,), dialect="paper", cite="konecny2016")
 def rand_k(kept=count("kept", 1)):
     """SGD with k coordinates chosen at random and scaled by d/k."""
     return {x: x - eta * SIZE / kept * g * largest(own_noise("uniform"), kept)}
 
 
-@update_rule(states=(x,), dialect="paper", cite=RANDOM)
+@update_rule(states=(x,), dialect="paper", cite="konecny2016")
 def sparsified_sgd(share=hyperparameter("share", 0.5, "(0, 1)", "probability that a coordinate is kept")):
     """SGD with every coordinate kept with probability q and scaled by 1/q: rand-k with independent coordinates."""
     return {x: x - eta / share * g * chance(share)}
 
 
-@update_rule(states=(x,), dialect="paper", cite=QSGD)
+@update_rule(states=(x,), dialect="paper", cite="alistarh2017")
 def qsgd(levels=count("levels", 4)):
-    """QSGD: |g_i|/|g| rounded at random to a multiple of 1/q, without bias."""
+    """QSGD: |g_i|/|g| rounded at random to a multiple of 1/q, without bias (form recalled)."""
     place = Abs(g) * levels / (norm(g) + 1e-300)
     return {x: x - eta * norm(g) * sign(g) * (floor(place) + chance(place - floor(place))) / levels}
 
 
-@update_rule(states=(x, e), dialect="paper", cite=FEEDBACK)
+@update_rule(states=(x, e), dialect="paper", cite="karimireddy2019")
 def ef_top_k(kept=count("kept", 1)):
     """Top-k with error feedback: the k largest entries of eta g + e are applied, the rest is kept in e."""
     proposed = eta * g + e
@@ -58,7 +55,7 @@ def ef_top_k(kept=count("kept", 1)):
     return {x: x - applied, e: proposed - applied}
 
 
-@update_rule(states=(x, e), dialect="paper", cite=FEEDBACK)
+@update_rule(states=(x, e), dialect="paper", cite="karimireddy2019")
 def ef_signsgd():
     """Signs with error feedback: |p|_1/d sign(p) of p = eta g + e is applied, the rest is kept in e."""
     proposed = eta * g + e
@@ -66,7 +63,7 @@ def ef_signsgd():
     return {x: x - applied, e: proposed - applied}
 
 
-@update_rule(states=(x, e), dialect="paper", cite=FEEDBACK)
+@update_rule(states=(x, e), dialect="paper", cite="karimireddy2019")
 def ef_sto_sign(agents=count("agents", 5), bound=hyperparameter("bound", 1.0, "(0, inf)")):
     """Stochastic signs of n workers, averaged and compressed by the server with error feedback (form recalled)."""
     proposed = workers(sign(g + bound * own_noise("uniform")), agents) + e

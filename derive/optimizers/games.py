@@ -3,10 +3,8 @@
 
 from adasde.derive.language import adjoint, eta, g, gradient, update_rule, x
 
-HAMILTONIAN = "N. Loizou et al., Stochastic Hamiltonian gradient methods for smooth games, ICML 2020"
 
-
-@update_rule(states=(x,), dialect="paper", cite=HAMILTONIAN)
+@update_rule(states=(x,), dialect="paper", cite="loizou2020")
 def shgd():
     """SHGD: a step along grad (F_1.F_2)/2 = (J^T F_1 + J^T F_2)/2, two minibatches with the same Jacobian J."""
     return {x: x - eta * adjoint(g + gradient(x, "fresh")) / 2}

@@ -15,10 +15,8 @@ from adasde.derive.language import (
     x,
 )
 
-JORDAN = "K. Jordan et al., Muon: an optimizer for hidden layers in neural networks, 2024"
 
-
-@update_rule(states=(x, m), dialect="torch", cite=JORDAN)
+@update_rule(states=(x, m), dialect="torch", cite="jordan2024")
 def muon(
     rows=count("rows", 2, meaning="rows of the parameters as a matrix, row by row"),
     momentum=hyperparameter("momentum", 0.95, "[0, 1)"),

@@ -18,9 +18,6 @@ from adasde.derive.language import (
     x,
 )
 
-LARS = "Y. You, I. Gitman and B. Ginsburg, Large batch training of convolutional networks, arXiv 1708.03888"
-LAMB = "Y. You et al., Large batch optimization for deep learning: training BERT in 76 minutes, ICLR 2020"
-
 
 def trust_ratio(parameters: Expr, direction: Expr) -> Expr:
     """|x|/|u|, and 1 where either is 0."""
@@ -28,7 +25,7 @@ def trust_ratio(parameters: Expr, direction: Expr) -> Expr:
     return Piecewise((ratio, norm(parameters) * norm(direction) > 0), (1, True))
 
 
-@update_rule(states=(x, m), dialect="optax", cite=LARS)
+@update_rule(states=(x, m), dialect="optax", cite="you2017")
 def lars(
     momentum=hyperparameter("momentum", 0.9, "[0, 1)"),
     trust=hyperparameter("trust", 1e-3, "(0, inf)", "trust coefficient"),
@@ -40,7 +37,7 @@ def lars(
     return {x: x - m_next, m: m_next}
 
 
-@update_rule(states=(x, m, v), nonnegative=(v,), dialect="optax", cite=LAMB)
+@update_rule(states=(x, m, v), nonnegative=(v,), dialect="optax", cite="you2020")
 def lamb(beta1=decay(1, 0.9), beta2=decay(2, 0.999), eps=stabiliser(1e-6), theta=weight_decay(0.0)):
     """LAMB: Adam's direction with decay, scaled to the length of the parameters."""
     m_next = beta1 * m + (1 - beta1) * g

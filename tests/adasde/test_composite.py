@@ -1,12 +1,16 @@
 """Rules beyond one coordinate and one gradient: own draws, further minibatches, workers, norms, games."""
 
+import dataclasses
+from functools import cache
+
 import numpy as np
 import pytest
 import sympy as sp
 from click.testing import CliRunner
 from scipy import special, stats
 
-from adasde import InvalidParameter, NoModel, cache, optimizers, simulate
+from adasde import InvalidParameter, NoModel, optimizers, simulate
+from adasde import cache as kernel_cache
 from adasde.cli import main
 from adasde.derive.expansion import derive
 from adasde.derive.functions import vote, vote_slope
@@ -21,8 +25,8 @@ from adasde.losses import Game, Quadratic
 from adasde.noise import gaussian, parse_noise
 from adasde.plan import plan
 from adasde.rules import rule_of
-from adasde.verify import staged
-from adasde.verify.moments import POINT, expansion_of_order_two, one_step
+from adasde.verify import staged, votes
+from adasde.verify.moments import POINT, after_step, expansion_of_order_two, one_step
 from adasde.verify.setting import setting
 
 RULES = (
@@ -43,7 +47,7 @@ BOUND, SIGMA = sp.symbols("bound privacy_noise", positive=True)
 def own_cache(tmp_path_factory):
     """A cache folder of this module's own."""
     patch = pytest.MonkeyPatch()
-    patch.setenv(cache.FOLDER, str(tmp_path_factory.mktemp("cache")))
+    patch.setenv(kernel_cache.FOLDER, str(tmp_path_factory.mktemp("cache")))
     yield
     patch.undo()
 
@@ -208,34 +212,48 @@ def setting_of(name: str):
     return Setting(name, rule(name), derive(rule_of("sgd")).sde, module, gaussian(0.5), values)
 
 
+@cache
+def about(name: str, model: str = "sde"):
+    """A `Setting` under Gaussian noise, built once."""
+    return setting(name, model, gaussian(0.5), optimizers.hyperparameters(name, {}))
+
+
 @pytest.mark.parametrize(
-    ("name", "model"),
-    [
-        ("svag", "sde"),
-        ("dp_sign", "sde"),
-        ("sam_elementwise", "sde"),
-        ("signsgd_majority", "sde"),
-        ("signsgd_mean", "sde"),
-        ("sgld", "sde"),
-    ],
+    "name", ["svag", "dp_sign", "sam_elementwise", "signsgd_majority", "sto_sign_majority", "sgld"]
 )
-def test_one_step_moments_hold(name, model):
-    """Quadrature over Z and the own draw, or samples where there are workers (false alarm 1e-4)."""
-    subject = setting(name, model, gaussian(0.5), optimizers.hyperparameters(name, {}))
-    checks = one_step(subject)
-    assert checks and [c for c in checks if c.outcome != "holds"] == []
+def test_one_step_moments_hold(name):
+    """Quadrature over Z and the own draw or a further minibatch; the binomial law where workers vote."""
+    checks = one_step(about(name))
+    assert len(checks) == 3 and [c for c in checks if c.outcome != "holds"] == []
+
+
+def test_a_wrong_model_fails_the_one_step_check():
+    """The variance without the own noise, and a vote of three for one of five, are found: the latter by its law, and by
+    samples, which are what other rules with workers have (false alarm 1e-4)."""
+    votes_of_three = {sp.Symbol("agents", positive=True, integer=True): sp.Integer(3)}
+    cooler = {sp.Symbol("temperature", positive=True): sp.Rational(9, 10)}
+    for name, wrong in (("sgld", cooler), ("signsgd_majority", votes_of_three)):
+        sde = about(name).sde
+        changed = dataclasses.replace(sde, drift=sde.drift.subs(wrong), diffusion=sde.diffusion.subs(wrong))
+        mistaken = dataclasses.replace(about(name), sde=changed)
+        assert any(c.outcome == "fails" for c in one_step(mistaken))
+        if name == "signsgd_majority":
+            assert [c.outcome for c in staged.sampled_one_step(about(name))] == ["holds"]
+            assert [c.outcome for c in staged.sampled_one_step(mistaken)] == ["fails"]
 
 
 @pytest.mark.parametrize("name", ["signsgd_majority", "signsgd_mean"])
 def test_votes_and_means_of_signs_have_models_of_order_two(name):
-    """Local weak error eta^3 by the exact, binomial law of one step; eta^2 without the correction of the drift."""
-    import dataclasses
-
-    subject = setting(name, "order2", gaussian(0.5), optimizers.hyperparameters(name, {}))
+    """Local weak error eta^3 by the exact, binomial law of one step; eta^2 without the correction of the drift. The law
+    written out here is what `votes` finds."""
+    subject = about(name, "order2")
     n, count = 5, np.arange(6)
     weights = stats.binom.pmf(count, n, stats.norm.cdf(POINT[G] / POINT[s]))
     sent = 2 * count / n - 1
     sent = np.sign(sent) if name == "signsgd_majority" else sent
+    after, found, _ = after_step(subject, subject.values)
+    assert found == pytest.approx(weights, rel=1e-12)
+    assert after[0] == pytest.approx(POINT[x] - subject.values["lr"] * sent, rel=1e-14)
 
     def slope(model) -> float:
         changed, errors = dataclasses.replace(subject, sde=model), []
@@ -249,21 +267,13 @@ def test_votes_and_means_of_signs_have_models_of_order_two(name):
     assert slope(leading) < 2.3
 
 
-def test_a_wrong_model_fails_the_one_step_check():
-    """The variance without the own noise, and a vote of three for one of five, are found."""
-    import dataclasses
-
-    for name, wrong in (
-        ("sgld", {sp.Symbol("temperature", positive=True): sp.Rational(9, 10)}),
-        ("signsgd_majority", {}),
-    ):
-        subject = setting(name, "sde", gaussian(0.5), optimizers.hyperparameters(name, {}))
-        if not wrong:
-            wrong = {sp.Symbol("agents", positive=True, integer=True): sp.Integer(3)}
-        sde = subject.sde
-        changed = dataclasses.replace(sde, drift=sde.drift.subs(wrong), diffusion=sde.diffusion.subs(wrong))
-        checks = one_step(dataclasses.replace(subject, sde=changed))
-        assert any(c.outcome == "fails" for c in checks)
+def test_votes_of_noisy_signs_have_the_chance_of_one():
+    """P[g + b U > 0] by quadrature against the mean of a clip; what is no vote has no such law."""
+    subject = about("sto_sign_majority")
+    _, chances = votes.outcomes(subject, subject.values)
+    (mean,) = (float(-derive(rule("sto_sign")).sde.full_drift[0].subs({G: POINT[G], s: POINT[s], BOUND: 1.0})),)
+    assert chances == pytest.approx(stats.binom.pmf(np.arange(6), 5, (1 + mean) / 2), rel=1e-10)
+    assert votes.message(about("dp_sign")) is None and votes.message(setting_of("dp_sgd")) is None
 
 
 def test_isotropic_noise_gives_normalised_steps_their_known_mean():

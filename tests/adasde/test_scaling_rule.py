@@ -12,7 +12,7 @@ from adasde.cli import main
 from adasde.errors import InvalidParameter
 from adasde.rules import rule_of
 from adasde.scaling import DIALECTS, scale
-from adasde.scaling_check import TOLERANCE, alternatives, measure, problem_for
+from adasde.scaling_check import TOLERANCE, _linear_speed, alternatives, measure, problem_for
 from adasde.scaling_slope import linear_share, smoothed_slope
 from adasde.snippets import OPTAX, TORCH, library_name, optax_line, torch_line
 
@@ -304,6 +304,21 @@ def test_problems_are_in_their_regime(optimizer, regime):
     problem = problem_for(found)
     ratios = [problem.curvature * problem.start / problem.scale * np.sqrt(batch) for batch in found.batch]
     assert max(ratios) < 0.1 if regime == "noise-dominated" else min(ratios) > 10
+
+
+@pytest.mark.parametrize(("optimizer", "share"), [("adam_coupled", 2 / 3), ("sgd_coupled", 0.24), ("momentum", 2 / 3)])
+def test_a_decay_in_the_gradient_is_curvature(optimizer, share):
+    """lambda x in the gradient pulls like curvature lambda, two thirds of the whole where the run is long enough: the
+    mean position falls by 1/e of itself in it, neither by far less nor in a few steps."""
+    found = scale(optimizer, (256, 1024), {"weight_decay": 0.01})
+    problem = problem_for(found)
+    speed = _linear_speed(found, found.before, problem.scale / 16)
+    whole = problem.curvature + 0.01
+    assert 0.01 / whole == pytest.approx(share, rel=0.02)
+    assert speed * whole * problem.steps[0] == pytest.approx(1, rel=0.02)
+    assert "weight_decay is added to the gradient, a part of the loss: it is left as it is" in found.cautions
+    assert not any("does nothing" in caution for caution in found.cautions)
+    assert "the rule, weight decay kept" not in dict(alternatives(found))
 
 
 def test_lines_run_in_torch():

@@ -133,7 +133,10 @@ def table() -> str:
         figure = difference(rule, name, _shared(name) | given)
         lines.append(f"| {rule} | {packages_of[name]} | {figure:.1e} | {why} |")
     alone = sorted(set(registry()) - {setting["rule"] for setting in settings()})
-    lines += ["", f"Rules that none of the three packages has: {', '.join(alone)}.", ""]
+    papers = [name for name in alone if registry()[name].dialect == "paper"]
+    others = [name for name in alone if name not in papers]
+    lines += ["", f"Rules of a package that are not compared with it: {', '.join(others)}."]
+    lines += ["", f"Rules that none of the three packages has: {', '.join(papers)}.", ""]
     return "\n".join(lines)
 
 

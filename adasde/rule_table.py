@@ -1,0 +1,74 @@
+"""The committed table of what models the shipped rules have: what `adasde list` shows without deriving anything."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import sympy as sp
+
+from adasde.derive.rule import UpdateRule
+
+TABLE = Path(__file__).parent / "verify" / "rule_orders.json"
+TOLERANCE = 0.15
+
+
+@dataclass(frozen=True)
+class RuleOrders:
+    """What is known of one rule under Gaussian noise.
+
+    models    by name, with the weak order that the derivation claims; None for the optimizer itself
+    refused   why a model does not exist
+    measured  weak order by one step, of the derived models
+    digest    of the rule that this is about
+    """
+
+    rule: str
+    models: dict[str, int | None]
+    refused: dict[str, str]
+    measured: dict[str, float]
+    digest: str
+
+    @property
+    def holds(self) -> bool:
+        """Whether every derived model has the order that it claims."""
+        return all(abs(order - (self.models[model] or 0)) <= TOLERANCE for model, order in self.measured.items())
+
+
+def digest(rule: UpdateRule) -> str:
+    """First 12 hex digits of the SHA-256 of a rule's expressions, initial values and defaults."""
+    facts = (
+        sp.srepr(sp.Tuple(*rule.update)),
+        str(rule.initial),
+        *(f"{h.name}={h.default}" for h in rule.hyperparameters),
+    )
+    return hashlib.sha256(" ".join(facts).encode()).hexdigest()[:12]
+
+
+def known(rule: UpdateRule) -> tuple[dict[str, int | None], dict[str, str]]:
+    """({model: weak order}, {model: why there is none}) from the table where it is about this very rule, else derived,
+    which takes seconds."""
+    row = table().get(rule.name)
+    if row is not None and row.digest == digest(rule):
+        return row.models, row.refused
+    from adasde.verify.rule_orders import models
+
+    return models(rule)
+
+
+def table(path: Path = TABLE) -> dict[str, RuleOrders]:
+    """The committed table by rule; empty where there is none."""
+    if not path.is_file():
+        return {}
+    return {name: RuleOrders(name, **row) for name, row in json.loads(path.read_text(encoding="utf-8")).items()}
+
+
+def write(rows: Sequence[RuleOrders], path: Path = TABLE) -> None:
+    """Replaces the table."""
+    stored = {
+        row.rule: {k: v for k, v in asdict(row).items() if k != "rule"} for row in sorted(rows, key=lambda r: r.rule)
+    }
+    path.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
