@@ -4,8 +4,8 @@ Either adds to the stochastic gradient noise of the rule's own that is correlate
 minibatch is kept, and vanishes with s. Both are Markov: the memory is in further states.
 
 correlated   an average of white noise N_k: n_next = c n + (1 - c) N, g + size n_next, 1 - c = eta rho_c. Its
-             correlation time is 1/rho_c, in steps 1/(1 - c); c = 0 is white noise of the same size, and any c has the same noise
-             summed over many steps: the long-run variance of n is one
+             correlation time is 1/rho_c, in steps 1/(1 - c); c = 0 is white noise of the same size, and any c has the
+             same noise summed over many steps: the long-run variance of n is one
 fractional   increments of fractional Brownian motion of Hurst index H by K states with one Brownian motion:
              B_H ~ sum_k w_k Y_k, dY_k = -gamma_k Y_k dt + dW, Y_k(0) = 0, with weights that minimise the mean square
              error over a horizon (C. Daniel et al. 2023, arXiv 2310.12975; type II, the kernel
