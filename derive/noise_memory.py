@@ -27,8 +27,8 @@ from adasde.derive.operations import own_noise
 from adasde.derive.rule import Hyperparameter, UpdateRule
 
 coloured = state("coloured", like=m, meaning="noise with memory, an average of white noise of size one")
-POINTS = ((sp.Rational(1, 2) - sp.sqrt(15) / 10, sp.Rational(5, 18)), (sp.S.Half, sp.Rational(4, 9)))
-POINTS = (*POINTS, (1 - POINTS[0][0], POINTS[0][1]))
+_off, _share = sp.sqrt(15) / 10, sp.Rational(5, 18)
+POINTS = ((sp.S.Half - _off, _share), (sp.S.Half, sp.Rational(4, 9)), (sp.S.Half + _off, _share))
 """Gauss-Legendre points and weights of one step."""
 
 
@@ -117,14 +117,13 @@ def fractional_weights(
     with mpmath.workdps(50):
         end, half, index = mpmath.mpf(horizon), mpmath.mpf(1) / 2, mpmath.mpf(hurst)
         rates = [mpmath.mpf(float(speed)) for speed in speeds]
-        below = lambda power, rate: mpmath.gammainc(power, 0, rate * end, regularized=True)  # noqa: E731
         matrix = mpmath.matrix(
             [[(end + mpmath.expm1(-(a + b) * end) / (a + b)) / (a + b) for b in rates] for a in rates]
         )
         right = mpmath.matrix(
             [
-                end * a ** (-index - half) * below(index + half, a)
-                - (index + half) * a ** (-index - 3 * half) * below(index + 3 * half, a)
+                end * a ** (-index - half) * _incomplete(index + half, a * end)
+                - (index + half) * a ** (-index - 3 * half) * _incomplete(index + 3 * half, a * end)
                 for a in rates
             ]
         )
@@ -132,6 +131,11 @@ def fractional_weights(
         whole = end ** (2 * index + 1) / (2 * index * (2 * index + 1) * mpmath.gamma(index + half) ** 2)
         error = 1 - (right.T * found)[0] / whole
         return np.array([float(value) for value in found]), float(error)
+
+
+def _incomplete(power: mpmath.mpf, upper: mpmath.mpf) -> mpmath.mpf:
+    """P, the regularised lower incomplete gamma function."""
+    return mpmath.gammainc(power, 0, upper, regularized=True)
 
 
 def _require_plain(rule: UpdateRule) -> None:
