@@ -8,7 +8,7 @@ correlated   an average of white noise N_k: n_next = c n + (1 - c) N, g + size n
              same noise summed over many steps: the long-run variance of n is one
 fractional   increments of fractional Brownian motion of Hurst index H by K states with one Brownian motion:
              B_H ~ sum_k w_k Y_k, dY_k = -gamma_k Y_k dt + dW, Y_k(0) = 0, with weights that minimise the mean square
-             error over a horizon (C. Daniel et al. 2023, arXiv 2310.12975; type II, the kernel
+             error over a horizon (arXiv 2310.12975; type II, the kernel
              (t - u)^(H - 1/2)/Gamma(H + 1/2))
 """
 

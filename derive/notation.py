@@ -92,7 +92,7 @@ MEANINGS: dict[sp.Symbol, Meaning] = {
 }
 
 
-RESERVED = re.compile(r"[abcerzdQ]\d*|mu\d*|gamma\d*|[pijqPZ]|dt|noise|scale|state|gradient|curvature|lane.*")
+RESERVED = re.compile(r"[acrzdQ]\d*|[be]\d+|mu\d*|gamma\d*|[pijqPZ]|dt|noise|scale|state|gradient|curvature|lane.*")
 """Names that generated code and derivations give to other things."""
 
 
