@@ -20,6 +20,7 @@ from adasde.derive.law import Law, NotDerivable
 from adasde.derive.model import SDE, Derivation, Step
 from adasde.derive.noise import Gaussian
 from adasde.derive.notation import Z, eta
+from adasde.derive.operations import Batch
 
 R = sp.Symbol("R", real=True)
 """The correlation of the noise of two coordinates, Sigma_ij/(s_i s_j)."""
@@ -105,6 +106,11 @@ def covariance(first: sp.Expr, second: sp.Expr, law: Law) -> sp.Expr:
 
 def between(derivation: Derivation) -> Between:
     """The correlation of one step of ``derivation`` between two coordinates."""
+    if any(h.atoms(Batch) for h in derivation.increment):
+        raise NotDerivable(
+            f"full covariance: {derivation.rule.name}: a step depends on the noise of several minibatches, whose "
+            "correlation between coordinates is not derived"
+        )
     increments, signal = _with_signal(derivation.increment)
     functions = noise_functions(increments)
     sides = [_of_coordinate(derivation.sde, letter) for letter in "ij"]

@@ -4,11 +4,11 @@ Either adds to the stochastic gradient noise of the rule's own that is correlate
 minibatch is kept, and vanishes with s. Both are Markov: the memory is in further states.
 
 correlated   an average of white noise N_k: n_next = c n + (1 - c) N, g + size n_next, 1 - c = eta rho_c. Its
-             correlation time is 1/rho_c, in steps 1/(1 - c); c = 0 is white noise of the same size, and any c has the same noise
-             summed over many steps: the long-run variance of n is one
+             correlation time is 1/rho_c, in steps 1/(1 - c); c = 0 is white noise of the same size, and any c has the
+             same noise summed over many steps: the long-run variance of n is one
 fractional   increments of fractional Brownian motion of Hurst index H by K states with one Brownian motion:
              B_H ~ sum_k w_k Y_k, dY_k = -gamma_k Y_k dt + dW, Y_k(0) = 0, with weights that minimise the mean square
-             error over a horizon (C. Daniel et al. 2023, arXiv 2310.12975; type II, the kernel
+             error over a horizon (arXiv 2310.12975; type II, the kernel
              (t - u)^(H - 1/2)/Gamma(H + 1/2))
 """
 
@@ -27,8 +27,8 @@ from adasde.derive.operations import own_noise
 from adasde.derive.rule import Hyperparameter, UpdateRule
 
 coloured = state("coloured", like=m, meaning="noise with memory, an average of white noise of size one")
-POINTS = ((sp.Rational(1, 2) - sp.sqrt(15) / 10, sp.Rational(5, 18)), (sp.S.Half, sp.Rational(4, 9)))
-POINTS = (*POINTS, (1 - POINTS[0][0], POINTS[0][1]))
+_off, _share = sp.sqrt(15) / 10, sp.Rational(5, 18)
+POINTS = ((sp.S.Half - _off, _share), (sp.S.Half, sp.Rational(4, 9)), (sp.S.Half + _off, _share))
 """Gauss-Legendre points and weights of one step."""
 
 
@@ -117,14 +117,13 @@ def fractional_weights(
     with mpmath.workdps(50):
         end, half, index = mpmath.mpf(horizon), mpmath.mpf(1) / 2, mpmath.mpf(hurst)
         rates = [mpmath.mpf(float(speed)) for speed in speeds]
-        below = lambda power, rate: mpmath.gammainc(power, 0, rate * end, regularized=True)  # noqa: E731
         matrix = mpmath.matrix(
             [[(end + mpmath.expm1(-(a + b) * end) / (a + b)) / (a + b) for b in rates] for a in rates]
         )
         right = mpmath.matrix(
             [
-                end * a ** (-index - half) * below(index + half, a)
-                - (index + half) * a ** (-index - 3 * half) * below(index + 3 * half, a)
+                end * a ** (-index - half) * _incomplete(index + half, a * end)
+                - (index + half) * a ** (-index - 3 * half) * _incomplete(index + 3 * half, a * end)
                 for a in rates
             ]
         )
@@ -132,6 +131,11 @@ def fractional_weights(
         whole = end ** (2 * index + 1) / (2 * index * (2 * index + 1) * mpmath.gamma(index + half) ** 2)
         error = 1 - (right.T * found)[0] / whole
         return np.array([float(value) for value in found]), float(error)
+
+
+def _incomplete(power: mpmath.mpf, upper: mpmath.mpf) -> mpmath.mpf:
+    """P, the regularised lower incomplete gamma function."""
+    return mpmath.gammainc(power, 0, upper, regularized=True)
 
 
 def _require_plain(rule: UpdateRule) -> None:

@@ -95,7 +95,7 @@ MEANINGS: dict[sp.Symbol, Meaning] = {
 
 
 RESERVED = re.compile(
-    r"[abcrzdQ]\d*|mu\d*|gamma\d*|[pijqPZ]|dt|noise|scale|state|gradient|curvature|lane.*"
+    r"[acrzdQ]\d*|[be]\d+|mu\d*|gamma\d*|[pijqPZ]|dt|noise|scale|state|gradient|curvature|lane.*"
     r"|(total|vector|average|sums|mean|at|out|width|w)\d+|(normal|uniform|exponential)\d*"
     r"|field|spread|hessian|transposed|factor|data|.*_(next|floored|centred|side|tail)|inverse_s"
     r"|algorithm|parameters|law|quadrature|math|np|step_kernel|Hyperparameter|zeta|[A-Z]{3,}"

@@ -169,8 +169,10 @@ def test_what_is_not_supported_is_refused_by_name():
     with pytest.raises(NotDerivable, match=r"it contains sqrt\(k\)"):
         derive(rooted)
     reset = update_rule(states=(x, m), dialect="paper", cite="-")(lambda: {x: x - eta * m, m: g})
+    assert derive(reset).sde.covariance == derive(registry()["sgd"]).sde.covariance  # m is averaged out
+    fed = update_rule(states=(x, m), dialect="paper", cite="-")(lambda: {x: x - eta * m, m: m * g})
     with pytest.raises(NotDerivable, match="increment of m does not vanish with eta"):
-        derive(reset)
+        derive(fed)
     noiseless = update_rule(states=(x,), dialect="paper", cite="-")(lambda: {x: x - eta * x})
     with pytest.raises(NotDerivable, match="no noise"):
         derive(noiseless)

@@ -223,5 +223,7 @@ def test_the_command_line_says_what_was_done():
     data = json.loads(CliRunner().invoke(main, ["derive", "adan", "--format", "json"]).stdout)
     assert data["states"] == ["x", "m", "difference", "v"]
     assert any("previous was averaged out with the long-run covariance" in note for note in data["assumptions"])
+    run = CliRunner().invoke(main, ["derive", "adan", "--covariance", "full"])
+    assert run.exit_code == 2 and "several minibatches" in run.output
     run = CliRunner().invoke(main, ["derive", "momentum", "--average-out", "m", "--model", "order2"])
     assert run.exit_code == 2 and "average-out" in run.output
