@@ -28,8 +28,6 @@ REFUSED = {
     "adagrad": "the state v is a sum, to which a step adds",
     "adagrad_optax": "the state v is a sum, to which a step adds",
     "adamax": r"the state peak is a running maximum, Max\(beta2\*peak, eps \+ Abs\(g\)\)",
-    "adan": "the state previous is new in every step, g",
-    "adan_optax": "the state previous is new in every step, g",
     "admeta_r": "every 6 steps are treated apart",
     "admeta_s": "every 6 steps are treated apart",
     "adopt": r"it contains k\*\*\(1/4\), which at a fixed time",
@@ -41,8 +39,6 @@ REFUSED = {
     "nadam": r"it contains \(24/25\)\*\*\(k\*momentum_decay\), which at a fixed time",
     "nesterov": "the state m is a sum, to which a step adds",
     "sgdw": "the state m is a sum, to which a step adds g",
-    "sigsigngrad": "the state previous is new in every step, g",
-    "tanhsigngrad": "the state previous is new in every step, g",
 }
 """Rules of one gradient in one coordinate without any SDE, with the reason."""
 COUPLED = {
@@ -58,6 +54,7 @@ ORDER_ONE = {
     "as eta -> 0 the increment of x contains sign(m), and no noise of order one smooths it": ("signum", "tiger"),
     "a gradient elsewhere is expanded to first order": ("extragradient", "sam_elementwise", "shgd", "usam"),
     "noise of size sqrt(eta) makes the covariance of order one": ("sgld", "sgld_anisotropic"),
+    "averaged out, it leaves a model of order one": ("adan", "adan_optax", "sigsigngrad", "tanhsigngrad"),
 }
 """Rules with an SDE of order one only, by the reason why there is no other."""
 
@@ -81,9 +78,7 @@ def stdout(*arguments):
 def test_rules_without_an_sde_say_why(name):
     """Running maxima, sums, memories of one step, powers of k and lookahead are refused by name at both orders; the
     command line says the same, and the optimizer itself runs nevertheless."""
-    for order in (
-        (1,) if name == "adan" else (1, 2)
-    ):  # whose order two takes 14 s to be refused; that of optax's Adan 1 s
+    for order in (1, 2):
         with pytest.raises(NotDerivable, match=REFUSED[name]):
             derive(registry()[name], order=order)
     assert ROWS[name].models == {"algorithm": None} and set(ROWS[name].refused) == {"sde", "order2"}
