@@ -101,7 +101,8 @@ def all_table(rows: list[ScalingRow], regime: str) -> None:
 
 def check_table(found: Scaling, measured: Measured) -> None:
     """Measured deviations of the mean loss at matched samples."""
-    from adasde.scaling_check import COORDINATES, POINTS, TOLERANCE
+    from adasde.scaling_check import TOLERANCE
+    from adasde.scaling_problem import COORDINATES, POINTS
 
     problem = measured.problem
     old, new = problem.steps

@@ -12,7 +12,8 @@ from adasde.cli import main
 from adasde.errors import InvalidParameter
 from adasde.rules import rule_of
 from adasde.scaling import DIALECTS, scale
-from adasde.scaling_check import TOLERANCE, _linear_speed, alternatives, measure, problem_for
+from adasde.scaling_check import TOLERANCE, measure
+from adasde.scaling_problem import alternatives, linear_speed, problem_for
 from adasde.scaling_slope import linear_share, smoothed_slope
 from adasde.snippets import OPTAX, TORCH, library_name, optax_line, torch_line
 
@@ -312,7 +313,7 @@ def test_a_decay_in_the_gradient_is_curvature(optimizer, share):
     mean position falls by 1/e of itself in it, neither by far less nor in a few steps."""
     found = scale(optimizer, (256, 1024), {"weight_decay": 0.01})
     problem = problem_for(found)
-    speed = _linear_speed(found, found.before, problem.scale / 16)
+    speed = linear_speed(found, found.before, problem.scale / 16)
     whole = problem.curvature + 0.01
     assert 0.01 / whole == pytest.approx(share, rel=0.02)
     assert speed * whole * problem.steps[0] == pytest.approx(1, rel=0.02)

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 import adasde.derive.optimizers as shipped
 from adasde import NoModel, UnknownName, cache, optimizers, rule_table, scaling_table, simulate
 from adasde.cli import main
+from adasde.cli.catalog_tables import by_reason
 from adasde.derive.averaging import averaged
 from adasde.derive.expansion import derive
 from adasde.derive.language import eta, g, hyperparameter, k, state, update_rule, x
@@ -130,6 +131,26 @@ def test_the_table_has_the_reasons_of_today(name):
 def test_the_page_is_the_table():
     """docs/rules.md is what the table gives."""
     assert rule_orders.PAGE.read_text(encoding="utf-8") == rule_orders.page(ROWS)
+
+
+def test_the_list_groups_optimizers_by_reason(monkeypatch):
+    """Every optimizer once, those without a model under the first clause of its reason; nothing is derived for it."""
+
+    def never(rule):
+        raise AssertionError(f"{rule.name} is derived for a list")
+
+    monkeypatch.setattr(rule_orders, "models", never)
+    text, data = stdout("list"), json.loads(stdout("list", "--json"))["optimizers"]
+    lines = text.splitlines()
+    assert all(sum(line.startswith(f" {name} ") for line in lines) == 1 for name in registry())
+    without = {name: facts for name, facts in data.items() if "sde" not in facts["models"]}
+    groups = by_reason(without, "sde")
+    assert groups.keys() >= {"a state is a sum", "a state is a running maximum", *COUPLED} and len(groups) <= 9
+    assert sorted(name for members in groups.values() for name in members) == sorted(without)
+    for reason, members in groups.items():
+        first = lines.index(f"no sde: {reason}") + 1
+        assert lines[first].split()[0] in members and max(map(len, lines[first - 1 : first + 1])) <= 160
+    assert f"{len(without)} optimizers without an SDE" in text
 
 
 def test_differences_are_derivatives(monkeypatch):
