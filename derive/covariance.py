@@ -160,5 +160,5 @@ def cholesky(gram: sp.Matrix, columns: int | None = None) -> sp.Matrix:
         for i in range(j + 1, n):
             rest = gram[i, j] - sum(factor[i, l] * factor[j, l] for l in range(j))
             factor[i, j] = shortest(rest) / factor[j, j]
-    columns = [j for j in range(n) if any(factor[i, j] != 0 for i in range(n))]
-    return factor[:, columns]
+    present = [j for j in range(n) if any(factor[i, j] != 0 for i in range(n))]
+    return factor[:, present]
