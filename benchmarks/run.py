@@ -68,8 +68,8 @@ ADASDE: dict[str, dict[str, Any]] = {
     "adasde --fast, double noise": {"noise_precision": "double", "fast": True},
 }
 """adasde and the arguments of `simulate`."""
-PATHS, SAMPLE = 1 << 20, 65_536
-"""Paths of a timed run and of the one that is compared: an ensemble of a million, and enough to tell models apart."""
+PATHS, SAMPLE = 1 << 19, 65_536
+"""Paths of a timed run and of the one that is compared: a large ensemble, and enough to tell models apart."""
 
 
 def own(workload: Workload) -> Iterator[Implementation]:
