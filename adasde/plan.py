@@ -18,7 +18,7 @@ from adasde.losses import parse_loss
 from adasde.losses.base import Loss
 from adasde.noise import Noise, parse_noise
 from adasde.run import Run
-from adasde.staged import is_staged, require_plain
+from adasde.staged import is_staged, require_plain, require_shape
 
 DEFAULT_START = 10
 """Optimizer steps before a model that is singular at the optimizer's own initial state takes over."""
@@ -53,9 +53,11 @@ def plan(
         raise NoModel(f"{optimizer}, model {model}: loss", loss.name, domain, remedy)
     steps, substeps = counted("steps", steps), counted("substeps", substeps)
     begin = _start(optimizer, model, step.singular, start, steps)
+    p = optimizers.parameter_array(module, values, noise)
     staged = is_staged(step) or (is_staged(module.algorithm) and begin > 0)
     if staged:
         require_plain(optimizer, noise, arithmetic.fast)
+        require_shape(optimizer, module.algorithm, p, loss.dimension)
     if staged and step.along is not None:
         remedy = "an optimizer in stages hands over to models of weak order one only"
         raise InvalidParameter(f"{optimizer}, model {model}: start", begin, "{0}", remedy)
@@ -68,7 +70,7 @@ def plan(
         loss=loss,
         noise=noise,
         values=values,
-        p=optimizers.parameter_array(module, values, noise),
+        p=p,
         own_step=module.algorithm,
         model_step=step,
         order=1 if step.along is None else 2,

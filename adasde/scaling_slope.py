@@ -28,7 +28,7 @@ def smoothed_slope(found: Scaling, values: Mapping[str, float], noise: float) ->
         return None
     m, step, variance, gain = parts
     deviation = math.sqrt(variance)
-    # Half of the law, on which f is smooth; 10 standard deviations by Simpson's rule.
+    # Half of the law, on which f is smooth; 10 standard deviations by the trapezoidal rule.
     y = np.linspace(0.0, 10.0, 2001)[1:-1] * deviation
     odd = (step.subs(G, 0) - step.subs({G: 0, m: -m}, simultaneous=True)) / 2
     function: Any = sp.lambdify(m, odd, "scipy")

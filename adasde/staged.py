@@ -40,6 +40,18 @@ def require_plain(optimizer: str, noise: Noise, fast: bool) -> None:
         raise InvalidParameter(f"{optimizer}: fast", True, "{False}", "steps in stages have one arithmetic only")
 
 
+def require_shape(optimizer: str, step: Any, p: Array, dimension: int) -> None:
+    """Refuses numbers of entries or rows that a vector of this dimension has not."""
+    sizes = getattr(step, "sizes", None)
+    for operation, name, n in sizes(p) if sizes else ():
+        fits, domain = 1 <= n <= dimension, f"[1, {dimension}]"
+        if operation == "orthogonal":
+            fits, domain = n >= 1 and dimension % n == 0, f"the divisors of the dimension {dimension}"
+        if not fits:
+            remedy = f"choose one, or a loss whose dimension fits: it is for `{operation}` of a vector"
+            raise InvalidParameter(f"{optimizer}: {name}", n, domain, remedy)
+
+
 class Draws:
     """The draws of an optimizer's step in stages, made some steps at a time."""
 

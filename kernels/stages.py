@@ -48,14 +48,20 @@ model: its first Brownian motion), then that of further ones; normal, uniform an
 the last of mean 0."""
 
 Counts = tuple[int, int, int, int]
+Sizes = tuple[tuple[str, str, int], ...]
 
 
 @dataclass(eq=False)
 class StagedKernel(StepKernel):
-    """A generated step with signature `STAGED`; ``draws(p)`` gives the layers of noise, normal, uniform and
-    exponential that it takes."""
+    """A generated step with signature `STAGED`.
+
+    draws  ``draws(p)``: the layers of noise, normal, uniform and exponential that it takes
+    sizes  ``sizes(p)``: (operation, the rule's name for n, n) where the dimension must fit to n, which `keep_largest`
+           and `newton_schulz` do not check; None where it has neither
+    """
 
     draws: Callable[[Any], Counts] | None = None
+    sizes: Callable[[Any], Sizes] | None = None
 
     @cached_property
     def compiled(self) -> Any:
@@ -69,9 +75,10 @@ def staged_kernel(
     moments: int,
     singular: bool,
     degrees: tuple[int, ...] | None = None,
+    sizes: Callable[[Any], Sizes] | None = None,
 ) -> Callable[[Callable[..., None]], StagedKernel]:
     """Decorator of generated steps in stages."""
-    return lambda body: StagedKernel(body, noises, moments, singular, None, degrees, draws)
+    return lambda body: StagedKernel(body, noises, moments, singular, None, degrees, draws, sizes)
 
 
 @njit(

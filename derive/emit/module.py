@@ -19,7 +19,7 @@ from adasde.derive.emit.printer import (
     sums_over_pairs_of_nodes,
 )
 from adasde.derive.emit.prose import algorithm_docstring, sde_docstring
-from adasde.derive.emit.stages import ARGUMENTS, algorithm_stages, draws_text, is_staged, model_stages
+from adasde.derive.emit.stages import ARGUMENTS, algorithm_stages, draws_text, is_staged, model_stages, sizes_text
 from adasde.derive.functions import Expectation
 from adasde.derive.model import SDE
 from adasde.derive.rule import Hyperparameter, UpdateRule
@@ -135,6 +135,8 @@ def _staged(rule: UpdateRule, sde: SDE | None) -> str:
             algorithm_docstring(rule, "in stages"),
             "noises=1, moments=0, singular=False",
         )
+        sizes = sizes_text(rule, places)
+        facts += f", sizes={sizes}" if sizes else ""
     else:
         name, docstring = function_name(sde), sde_docstring(sde, "in stages")
         facts = f"noises={sde.diffusion.cols}, moments={sde.moments}, singular={sde.singular}"

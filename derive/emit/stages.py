@@ -230,6 +230,15 @@ def _whole(expression: sp.Expr) -> str:
     return str(expression.subs(counts))
 
 
+def sizes_text(rule: UpdateRule, places: dict[sp.Symbol, str]) -> str:
+    """``lambda p: (("orthogonal", "rows", int(p[1])), )``: what `largest` and `orthogonal` ask of the dimension; empty
+    where the rule has neither."""
+    at = {y: sp.Symbol(f"int({place})") for y, place in places.items()}
+    nodes = sorted({(type(e).__name__, e.args[1]) for u in rule.update for e in u.atoms(*CALLS)}, key=str)
+    asked = "".join(f'("{operation}", "{n}", {n.subs(at)}), ' for operation, n in nodes)
+    return f"lambda p: ({asked})" if asked else ""
+
+
 def draws_text(stages: Stages, places: dict[sp.Symbol, str]) -> str:
     """``lambda p: (1, 0, 0, 0)``: layers of every kind, in the parameter array."""
     at = {y: sp.Symbol(f"int({place})", integer=True) for y, place in places.items()}

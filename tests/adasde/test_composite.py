@@ -412,6 +412,24 @@ def test_models_follow_their_optimizers(name):
     assert abs(exact.loss_mean[-1] - sde.loss_mean[-1]) < 4 * error + 0.08 * exact.loss_mean[-1]
 
 
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("muon", {}, r"muon: rows = 2 is outside the divisors of the dimension 3"),
+        ("muon", {"rows": 4}, r"muon: rows = 4 is outside the divisors of the dimension 3"),
+        ("rand_k", {"kept": 4}, r"rand_k: kept = 4 is outside \[1, 3\]"),
+        ("ef_top_k", {"kept": 5}, r"ef_top_k: kept = 5 is outside \[1, 3\]"),
+    ],
+)
+def test_a_dimension_that_does_not_fit_is_refused(name, given, message):
+    """Kernels would write beyond a matrix of so many rows, or scale by more entries than there are."""
+    run = {"loss": "quadratic:1,2,3", "noise": "gaussian:1", "lr": 0.02, "steps": 2, "paths": 8}
+    with pytest.raises(InvalidParameter, match=message):
+        simulate(name, "algorithm", **run, **given)
+    fitting = {"muon": {"rows": 3}, "rand_k": {"kept": 3}, "ef_top_k": {"kept": 3}}[name]
+    assert simulate(name, "algorithm", **run, **fitting).complete
+
+
 def test_what_steps_in_stages_do_not_do_is_refused():
     """An even vote, correlated noise, a GPU, fused arithmetic, a hyperparameter that is an option of its own."""
     run = {"loss": "quadratic:1,2", "lr": 0.02, "steps": 4, "paths": 8}
