@@ -12,6 +12,7 @@ from adasde import optimizers
 from adasde.comparison import Comparison, compare
 from adasde.ensemble import Ensemble
 from adasde.errors import UnknownName
+from adasde.files import write_whole
 from adasde.losses import parse_loss
 from adasde.papers import experiments
 from adasde.papers.experiment import Experiment, Picture
@@ -100,11 +101,3 @@ def reproduce(
                 record.append(result.to_dict())
                 write_whole(out / "results.json", json.dumps(record))
             yield result
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Replaces a file as a whole, so that an interrupt leaves the old one or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".part")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(path)

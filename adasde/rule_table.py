@@ -6,11 +6,13 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import sympy as sp
 
 from adasde.derive.rule import UpdateRule
+from adasde.files import write_whole
 
 TABLE = Path(__file__).parent / "verify" / "rule_orders.json"
 TOLERANCE = 0.15
@@ -51,12 +53,18 @@ def digest(rule: UpdateRule) -> str:
 def known(rule: UpdateRule) -> tuple[dict[str, int | None], dict[str, str]]:
     """({model: weak order}, {model: why there is none}) from the table where it is about this very rule, else derived,
     which takes seconds."""
-    row = table().get(rule.name)
+    row = _committed().get(rule.name)
     if row is not None and row.digest == digest(rule):
         return row.models, row.refused
     from adasde.verify.rule_orders import models
 
     return models(rule)
+
+
+@cache
+def _committed() -> dict[str, RuleOrders]:
+    """`table`, read once: all rules are looked up one after the other."""
+    return table()
 
 
 def table(path: Path = TABLE) -> dict[str, RuleOrders]:
@@ -71,4 +79,4 @@ def write(rows: Sequence[RuleOrders], path: Path = TABLE) -> None:
     stored = {
         row.rule: {k: v for k, v in asdict(row).items() if k != "rule"} for row in sorted(rows, key=lambda r: r.rule)
     }
-    path.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(stored, indent=1) + "\n")

@@ -19,6 +19,8 @@ from adasde.derive.one_step import REGIMES
 from adasde.derive.optimizers import registry
 from adasde.derive.scaling import scaling_rule
 from adasde.errors import InvalidParameter
+from adasde.files import write_whole
+from adasde.rule_page import RulePage
 from adasde.scaling import scale
 from adasde.scaling_check import TOLERANCE, measure
 
@@ -126,19 +128,24 @@ def _tried(row: ScalingRow) -> str:
     return f"{row.verdict}: {row.deviation:+.1%} ± {row.standard_error:.1%}"
 
 
+def write(rows: Sequence[ScalingRow], path: Path = TABLE) -> None:
+    """Replaces the table."""
+    write_whole(path, json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+
+
 def main(arguments: Sequence[str]) -> int:
     rows = stored()
+    found = RulePage(
+        PAGE,
+        COMMAND,
+        page,
+        lambda name: tried(scaling_row(name)),
+        write,
+        lambda row: f"{row.powers} {_tried(row)}",
+    )
     if list(arguments) == ["--check"]:
-        fresh = PAGE.read_text(encoding="utf-8") == page(rows)
-        print("docs/scaling.md is fresh" if fresh else f"docs/scaling.md is stale: run {COMMAND}")
-        return int(not fresh)
-    for name in arguments or registry():
-        rows[name] = tried(scaling_row(name))
-        kept = [asdict(rows[known]) for known in registry() if known in rows]
-        TABLE.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-        print(name, rows[name].powers, _tried(rows[name]), flush=True)
-    if set(rows) >= set(registry()):
-        PAGE.write_text(page(rows), encoding="utf-8")
+        return int(not found.fresh(rows))
+    found.rewrite(rows, arguments)
     return 0
 
 

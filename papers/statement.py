@@ -50,6 +50,20 @@ class Statement:
             raise ValueError(f"{self.paper} {self.name}: the number {self.number} is not confirmed")
 
 
+def unnumbered(
+    paper: str,
+    name: str,
+    printed: Parts,
+    derived: Callable[[], Parts] | None,
+    remark: str,
+    expected: str = "agrees",
+    small: sp.Symbol | None = None,
+    provenance: str = "recalled and checked",
+) -> Statement:
+    """A statement whose number in the paper was not confirmed."""
+    return Statement(paper, name, "", provenance, printed, derived, expected, remark, small)
+
+
 @dataclass(frozen=True)
 class Row:
     """What came out of holding a statement against the derivation; ``difference`` is printed - derived, nonzero parts

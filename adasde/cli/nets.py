@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from adasde.domain import counted
+from adasde.files import write_whole
 
 if TYPE_CHECKING:
     from adasde.nets.report import Row
@@ -35,7 +36,6 @@ def reproduce_nets(
     from adasde.nets.report import rows
     from adasde.nets.study import planned, run_tasks
     from adasde.nets.tables import markdown
-    from adasde.reproduce import write_whole
 
     number = counted("seeds", (QUICK_SEEDS if quick else SEEDS) if seeds is None else seeds)
     tasks = planned(nets, optimizers, quick, number)

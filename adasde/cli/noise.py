@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from adasde.cli.simulate import _check_plot
+from adasde.cli.simulate import check_plot
 from adasde.domain import counted, whole
 from adasde.errors import InvalidParameter
+from adasde.files import write_whole
 from adasde.noise_scale import FORMAT
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def command(
       minibatches, coordinates    that were drawn and fitted
     """
     for path in filter(None, (plot,)):
-        _check_plot(Path(path))
+        check_plot(Path(path))
     if grad_stats is not None and not Path(grad_stats).absolute().parent.is_dir():
         raise InvalidParameter("grad-stats: folder", Path(grad_stats).parent, "the existing folders", "make it first")
     from adasde.nets.catalog import network
@@ -96,8 +97,6 @@ def command(
     facts = {"format": FORMAT, "net": loss.name, "title": loss.title, "optimizer": optimizer, "lr": lr, "steps": steps}
     facts |= report.to_dict()
     if grad_stats is not None:
-        from adasde.reproduce import write_whole
-
         write_whole(Path(grad_stats), json.dumps(facts, indent=1, allow_nan=False))
     if as_json:
         click.echo(json.dumps(facts, allow_nan=False))

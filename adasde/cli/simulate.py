@@ -72,7 +72,7 @@ def command(
     arguments |= {"increments": increments, "fast": fast}
     arguments |= {"device": device, "precision": precision}
     if plot is not None:
-        _check_plot(Path(plot))
+        check_plot(Path(plot))
     with progress(f"{optimizer} {model}") as report:
         ensemble = simulate(optimizer, model, substeps=substeps, keep_paths=keep_paths, progress=report, **arguments)
     if as_json:
@@ -88,7 +88,7 @@ def command(
         sys.exit(130)
 
 
-def _check_plot(path: Path) -> None:
+def check_plot(path: Path) -> None:
     """Refuses a figure that could not be written, before the run rather than after it."""
     if path.suffix.lower() not in FIGURES:
         domain = "{" + ", ".join(FIGURES) + "}"

@@ -36,12 +36,12 @@ def command(optimizer: str, as_json: bool, plot: str | None, batch: int, **optio
     """The stationary variance of OPTIMIZER on a quadratic and of each of its SDE models, to two orders in lr, exactly
     where that is known, as papers print it, and simulated with standard errors."""
     from adasde.cli.progress import progress
-    from adasde.cli.simulate import _check_plot
+    from adasde.cli.simulate import check_plot
     from adasde.noise import parse_noise
     from adasde.stationary import stationary
 
     if plot is not None:
-        _check_plot(Path(plot))
+        check_plot(Path(plot))
     run = {name: options[name] for name in ("loss", "steps", "paths", "seed", "substeps", "threads")}
     run |= {name: options[name] for name in HYPERPARAMETERS if options[name] is not None}
     noise = parse_noise(options["noise"], batch)

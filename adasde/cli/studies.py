@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from adasde.files import write_whole
+
 if TYPE_CHECKING:
     from adasde.papers.experiment import Picture
     from adasde.pictures import Table
@@ -28,7 +30,6 @@ def study_named(paper: str, figure: str) -> Picture | None:
 def run_study(chosen: Picture, quick: bool, out: Path, threads: int | None) -> None:
     """Writes OUT/NAME.json and OUT/NAME.png, prints the tables, and exits with 1 where something derived fails."""
     from adasde.pictures import run
-    from adasde.reproduce import write_whole
 
     click.echo(f"running {chosen.figure}", err=True)
     result = run(chosen, quick, threads=threads)

@@ -103,7 +103,7 @@ def _order_check(statement: str, gaps: Array, order: int, what: str, steps: tupl
     return check(2, statement, bool(growth <= GROWTH), f"{size}, least slope {slope:.2f} (expected {order})")
 
 
-def _values(setting: Setting, eta_value: float, rates_fixed: bool) -> dict[str, float]:
+def hyperparameters_at(setting: Setting, eta_value: float, rates_fixed: bool) -> dict[str, float]:
     """Hyperparameters at learning rate eta: decays follow 1 - eta rho, or stay where eta rho is kept whole."""
     changed = {"lr": eta_value}
     for h in setting.rule.hyperparameters:
@@ -160,15 +160,15 @@ def after_step(setting: Setting, values: dict[str, float]) -> tuple[Array, Array
     z, w = quadrature(setting.noise, kinks(setting, values), setting.sde.moments)
     if memory.forgets(setting):
         after, pairs = memory.after_step(setting, values, z, w)
-        return after, pairs, _sums(z, w)
+        return after, pairs, sums_over(z, w)
     if not staged_rule(setting):
-        return after_one_step(setting, values, z), w, _sums(z, w)
+        return after_one_step(setting, values, z), w, sums_over(z, w)
     draws, weights = staged.draws_at(setting, values, z, w)
-    return staged.after_one_step(setting, values, draws), weights, _sums(z, w)
+    return staged.after_one_step(setting, values, draws), weights, sums_over(z, w)
 
 
 def _moment_gaps(setting: Setting, eta_value: float) -> tuple[Array, Array]:
-    values = _values(setting, eta_value, rates_fixed=setting.sde.weak_order == 2)
+    values = hyperparameters_at(setting, eta_value, rates_fixed=setting.sde.weak_order == 2)
     after, w, sums = after_step(setting, values)
     at = point(setting.rule)
     start = np.array([at[y] for y in setting.sde.states])
@@ -187,7 +187,7 @@ def _moment_gaps(setting: Setting, eta_value: float) -> tuple[Array, Array]:
     return gap_mean, (np.abs(exact - covariance) / size).ravel()
 
 
-def _sums(z: Array, w: Array) -> Sums:
+def sums_over(z: Array, w: Array) -> Sums:
     """Expectations by the quadrature of this rung, which is finer than that of the kernels; all atoms of data."""
     return {Expectation: (z, w), empirical_sign: (z, w)}
 
@@ -216,7 +216,7 @@ def model_moments(setting: Setting, values: dict[str, float], sums: Sums) -> tup
 
 def local_weak_errors(setting: Setting, tests: list[sp.Expr], eta_value: float) -> list[float]:
     """|E u(y') - u - eta L u| for each u, with L the model's generator; rates fixed as eta falls."""
-    values = _values(setting, eta_value, rates_fixed=True)
+    values = hyperparameters_at(setting, eta_value, rates_fixed=True)
     after, w, sums = after_step(setting, values)
     states, places = setting.sde.states, point(setting.rule)
     at = {y: places[y] for y in states}

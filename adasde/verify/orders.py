@@ -18,6 +18,7 @@ from adasde.derive.model import SDE
 from adasde.derive.rule import UpdateRule
 from adasde.ensemble import Array
 from adasde.errors import UnknownName
+from adasde.files import write_whole
 from adasde.verify import transfer
 from adasde.verify.check import Check, check
 from adasde.verify.problem import Problem, coefficients, default_problem, evaluation, optimizer
@@ -206,4 +207,4 @@ def write(measured: Iterable[tuple[str, str, Sequence[WeakOrder]]], path: Path =
     cases = {
         case: {"remark": remark, "models": [order.to_dict() for order in orders]} for case, remark, orders in measured
     }
-    path.write_text(json.dumps(cases, indent=1) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(cases, indent=1) + "\n")

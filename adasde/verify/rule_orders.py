@@ -22,6 +22,7 @@ from adasde.derive.optimizers import registry
 from adasde.derive.rule import UpdateRule
 from adasde.generation import models_of
 from adasde.noise import parse_noise
+from adasde.rule_page import RulePage
 from adasde.rule_table import TOLERANCE, RuleOrders, digest, table, write
 from adasde.verify.moments import LARGER_STEPS, STEPS, local_weak_errors, tests
 from adasde.verify.setting import setting
@@ -83,18 +84,15 @@ def page(rows: dict[str, RuleOrders]) -> str:
     return "\n".join([*lines, ""])
 
 
+def _told(row: RuleOrders) -> str:
+    return f"{row.measured} {'' if row.holds else 'FAILS'}"
+
+
 def main(arguments: Sequence[str]) -> int:
-    rows = table()
+    rows, found = table(), RulePage(PAGE, COMMAND, page, measure, write, _told)
     if list(arguments) == ["--check"]:
-        fresh = PAGE.read_text(encoding="utf-8") == page(rows)
-        print("docs/rules.md is fresh" if fresh else f"docs/rules.md is stale: run {COMMAND}")
-        return int(not fresh)
-    for name in arguments or registry():
-        rows[name] = measure(name)
-        write([row for kept, row in rows.items() if kept in registry()])
-        print(name, rows[name].measured, "" if rows[name].holds else "FAILS", flush=True)
-    if set(rows) >= set(registry()):
-        PAGE.write_text(page(rows), encoding="utf-8")
+        return int(not found.fresh(rows))
+    found.rewrite(rows, arguments)
     return int(not all(row.holds for row in rows.values()))
 
 

@@ -164,14 +164,14 @@ def after_one_step(setting: Setting, values: dict[str, float], draws: Draws) -> 
 
 def sampled_one_step(setting: Setting) -> list[Check]:
     """Mean and covariance of one step over its learning rate, from samples, as z-scores against the model."""
-    from adasde.verify.moments import POINT, _sums, _values, model_moments
+    from adasde.verify.moments import POINT, hyperparameters_at, model_moments, sums_over
 
-    values = _values(setting, 2.0**-20, rates_fixed=False)
+    values = hyperparameters_at(setting, 2.0**-20, rates_fixed=False)
     draws = random_draws(setting, values, SAMPLES)
     start = np.array([POINT[y] for y in setting.rule.states])
     change = (after_one_step(setting, values, draws) - start[:, None]) / values["lr"]
     z, w = quadrature(setting.noise, (0.0,), setting.sde.moments)
-    drift, covariance = model_moments(setting, values, _sums(z, w))
+    drift, covariance = model_moments(setting, values, sums_over(z, w))
     centred = change - change.mean(axis=1, keepdims=True)
     products = (centred[:, None] * centred[None]).reshape(len(change) ** 2, -1)
     scores = np.concatenate([_scores(change, drift), _scores(products, covariance.ravel() / values["lr"])])

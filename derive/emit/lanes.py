@@ -66,7 +66,7 @@ def sde_body(sde: SDE) -> LaneBody:
     draws = sp.Matrix([draw(j + 1) for j in range(sde.diffusion.cols)])
     increments = sde.drift * dt + sp.sqrt(dt) * sde.diffusion * draws
     hoist, guard, per_step, per_lane = _preliminaries(sde, draws, increments)
-    updates = [y + _protect(stabilise(sp.factor_terms(d)), guard) for y, d in zip(sde.states, increments, strict=True)]
+    updates = [y + protected(stabilise(sp.factor_terms(d)), guard) for y, d in zip(sde.states, increments, strict=True)]
     return _finish(hoist, per_step, per_lane, sde.states, updates, sde.diffusion.cols)
 
 
@@ -74,7 +74,7 @@ def sde_body(sde: SDE) -> LaneBody:
 def along_body(sde: SDE) -> LaneBody:
     """The leading position drift that Hb and sb are taken along, written to where Hb is read from."""
     hoist, guard, per_step, per_lane = _preliminaries(sde, sp.Matrix([]), sp.Matrix([sde.along]))
-    return _finish(hoist, per_step, per_lane, (Hb,), [_protect(stabilise(sde.along), guard)], 0)
+    return _finish(hoist, per_step, per_lane, (Hb,), [protected(stabilise(sde.along), guard)], 0)
 
 
 def _preliminaries(sde: SDE, draws: sp.Matrix, wanted: sp.Matrix):  # type: ignore[no-untyped-def]
@@ -101,8 +101,8 @@ def _preliminaries(sde: SDE, draws: sp.Matrix, wanted: sp.Matrix):  # type: igno
 
 def _integrand_protected(value: sp.Expr, guard: dict[sp.Symbol, sp.Symbol], hoist: _Hoist) -> sp.Expr:
     if isinstance(value, Expectation):
-        return Expectation(hoist(_protect(stabilise(value.args[0]), guard)), sp.S.Zero)
-    return _protect(stabilise(value), guard)
+        return Expectation(hoist(protected(stabilise(value.args[0]), guard)), sp.S.Zero)
+    return protected(stabilise(value), guard)
 
 
 def algorithm_body(rule: UpdateRule) -> LaneBody:
@@ -143,7 +143,7 @@ def positivity_floors(sde: SDE) -> dict[sp.Symbol, sp.Expr]:
     return floors
 
 
-def _protect(expression: sp.Expr, guard: dict[sp.Symbol, sp.Symbol]) -> sp.Expr:
+def protected(expression: sp.Expr, guard: dict[sp.Symbol, sp.Symbol]) -> sp.Expr:
     """Guards roots of non-negative states and divisions by the noise scale (s = 0 gives the limit, not nan), and roots
     of sums, which rounding may take below zero where the exact value is zero, but for 1 - mu^2 with |mu| <= 1."""
     expression = expression.replace(
@@ -202,15 +202,7 @@ def _shared_terms(updates: list[sp.Expr]) -> tuple[list[tuple[sp.Symbol, sp.Expr
     def tidy(expression: sp.Expr) -> sp.Expr:
         return expression.xreplace(trivial).xreplace(numbered)
 
-    return [(numbered[name], tidy(value)) for name, value in kept], [_spread(tidy(update)) for update in reduced]
-
-
-def _spread(update: sp.Expr) -> sp.Expr:
-    """x - (a + b) as x - a - b."""
-    terms = sp.Add.make_args(update)
-    negative = [term for term in terms if term.is_Mul and term.args[0] == -1 and (-term).is_Add]
-    kept = [term for term in terms if term not in negative]
-    return sp.Add(*kept, *(-part for term in negative for part in (-term).args))
+    return [(numbered[name], tidy(value)) for name, value in kept], [tidy(update) for update in reduced]
 
 
 class _Hoist:

@@ -11,7 +11,7 @@ import re
 
 import sympy as sp
 
-from adasde.derive.emit.lanes import _protect, draw, dt
+from adasde.derive.emit.lanes import draw, dt, protected
 from adasde.derive.emit.printer import code, sum_over_nodes
 from adasde.derive.functions import Expectation
 from adasde.derive.law import NotDerivable
@@ -214,8 +214,8 @@ def _operated(increment: sp.Expr) -> sp.Expr:
 
 def _guarded(value: sp.Expr) -> sp.Expr:
     if isinstance(value, Expectation):
-        return Expectation(_protect(stabilise(value.args[0]), {}), sp.S.Zero)
-    return _protect(stabilise(value), {})
+        return Expectation(protected(stabilise(value.args[0]), {}), sp.S.Zero)
+    return protected(stabilise(value), {})
 
 
 def is_staged(sde: SDE) -> bool:

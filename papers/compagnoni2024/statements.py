@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 
 import sympy as sp
 
@@ -13,7 +13,7 @@ from adasde.derive.optimizers.games import shgd
 from adasde.derive.optimizers.sgd import sgd
 from adasde.papers.compagnoni2024.plane import FIELD, JACOBIAN, PLANE, energy, lambda_, on_plane
 from adasde.papers.parts import Parts, coefficients
-from adasde.papers.statement import Statement
+from adasde.papers.statement import unnumbered
 
 PAPER = "compagnoni2024"
 rho = sp.Symbol("rho", nonnegative=True)
@@ -37,16 +37,7 @@ def hamiltonian() -> Parts:
     return coefficients(PLANE, list((-JACOBIAN.T * FIELD).applyfunc(sp.expand)), covariance.applyfunc(sp.expand))
 
 
-def _statement(
-    name: str,
-    parts: Parts,
-    check: Callable[[], Parts],
-    remark: str,
-    expected: str = "agrees",
-    small: sp.Symbol | None = None,
-    provenance: str = "recalled and checked",
-) -> Statement:
-    return Statement(PAPER, name, "", provenance, parts, check, expected, remark, small)
+_statement = partial(unnumbered, PAPER)
 
 
 STATEMENTS = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 
 import sympy as sp
 
@@ -13,7 +13,7 @@ from adasde.papers.compagnoni2025distributed import loss
 from adasde.papers.compagnoni2025distributed.agents import model, scale, sends_compressed, sends_gradient, sends_sign
 from adasde.papers.compagnoni2025distributed.loss import omega
 from adasde.papers.parts import Parts, coefficients
-from adasde.papers.statement import Statement
+from adasde.papers.statement import unnumbered
 
 PAPER = "compagnoni2025distributed"
 N = 3
@@ -86,16 +86,7 @@ def scaled_level() -> Parts:
     return {"level of E f": level.subs(changed, simultaneous=True)}
 
 
-def _statement(
-    name: str,
-    printed: Parts,
-    derived: Callable[[], Parts] | None,
-    remark: str,
-    expected: str = "agrees",
-    small: sp.Symbol | None = None,
-    provenance: str = "recalled and checked",
-) -> Statement:
-    return Statement(PAPER, name, "", provenance, printed, derived, expected, remark, small)
+_statement = partial(unnumbered, PAPER)
 
 
 STATEMENTS = (

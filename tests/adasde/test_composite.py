@@ -10,7 +10,6 @@ from click.testing import CliRunner
 from scipy import special, stats
 
 from adasde import InvalidParameter, NoModel, optimizers, simulate
-from adasde import cache as kernel_cache
 from adasde.cli import main
 from adasde.derive.expansion import derive
 from adasde.derive.functions import vote, vote_slope
@@ -43,13 +42,7 @@ COUPLED = ("sgd_clip_norm", "normalized_sgd", "sam", "lars", "lamb", "dp_sgd", "
 BOUND, SIGMA = sp.symbols("bound privacy_noise", positive=True)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def own_cache(tmp_path_factory):
-    """A cache folder of this module's own."""
-    patch = pytest.MonkeyPatch()
-    patch.setenv(kernel_cache.FOLDER, str(tmp_path_factory.mktemp("cache")))
-    yield
-    patch.undo()
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def rule(name: str) -> UpdateRule:

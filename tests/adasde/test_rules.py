@@ -19,13 +19,7 @@ LION, SIGNUM, BALL = (f"{EXAMPLES / name}.py:{name}" for name in ("lion", "signu
 SETTING = {"loss": "quadratic:1,2", "noise": "gaussian:0.5", "lr": 0.02, "steps": 60, "paths": 2048, "save": 2}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def own_cache(tmp_path_factory):
-    """A cache folder of this module's own."""
-    patch = pytest.MonkeyPatch()
-    patch.setenv(cache.FOLDER, str(tmp_path_factory.mktemp("cache")))
-    yield
-    patch.undo()
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def stdout(*arguments: str) -> str:

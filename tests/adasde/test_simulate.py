@@ -358,6 +358,22 @@ def test_threads_and_chunks_change_no_byte(case: str) -> None:
         assert same_bytes(simulate(**options, threads=threads, chunk=chunk).moments, first.moments)
 
 
+def test_leaves_of_large_runs_are_larger() -> None:
+    """Beyond 64 leaves they grow, not where steps or saved times are many; threads and chunks change no byte."""
+    options: dict[str, Any] = {"loss": "quadratic:1,3", "noise": "gaussian:1", "lr": 0.1}
+
+    def leaf(paths: int, steps: int, save: int) -> int:
+        return prepared("sgd", "sde", **options, paths=paths, steps=steps, save=save).leaf
+
+    assert leaf(1 << 18, 1000, 11) == LEAF and leaf(1 << 20, 1000, 11) == 4 * LEAF
+    assert leaf(1 << 24, 1000, 11) == (1 << 25) // 1000 // 512 * 512 and leaf(1 << 20, 10**5, 11) == LEAF == leaf(
+        1 << 20, 1000, 1001
+    )
+    options |= {"steps": 2, "paths": (1 << 19) + 17, "save": 2}
+    first = simulate("sgd", "sde", **options, threads=1, chunk=1)
+    assert same_bytes(simulate("sgd", "sde", **options, threads=2, chunk=3).moments, first.moments)
+
+
 def test_threads_and_chunks_change_no_byte_on_a_network() -> None:
     """The same for a network with noise from its data, whose leaves are eight paths."""
     loss = pytest.importorskip("adasde.losses.mlp").MLP(np.eye(6), [0, 1, 2, 0, 1, 2], (40, 40))

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 import adasde.derive.optimizers as shipped
-from adasde import NoModel, UnknownName, cache, optimizers, rule_table, scaling_table, simulate
+from adasde import NoModel, UnknownName, optimizers, rule_table, scaling_table, simulate
 from adasde.cli import main
 from adasde.cli.catalog_tables import by_reason
 from adasde.derive.averaging import averaged
@@ -60,13 +60,7 @@ ORDER_ONE = {
 """Rules with an SDE of order one only, by the reason why there is no other."""
 
 
-@pytest.fixture(autouse=True, scope="module")
-def own_cache(tmp_path_factory):
-    """A cache folder of this module's own."""
-    patch = pytest.MonkeyPatch()
-    patch.setenv(cache.FOLDER, str(tmp_path_factory.mktemp("cache")))
-    yield
-    patch.undo()
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def stdout(*arguments):
