@@ -4,14 +4,16 @@ Contraction (LLVM's flag `contract`) rounds a b + c once instead of twice. What 
 on whether the CPU has such an instruction: its bytes are no longer the same everywhere. No other freedom is given.
 """
 
+# helpers fe6db969f697: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import types
 from functools import cache
 from typing import Any
 
-from numba import njit
 from numba.core.registry import CPUDispatcher
+
+from adasde.kernels.compilation import compiled
 
 
 @cache
@@ -32,8 +34,7 @@ def _compiled(body: Any, options: dict[str, Any], signatures: list[Any], cached:
     copy = types.FunctionType(body.__code__, body.__globals__ | replaced, body.__name__, body.__defaults__)
     copy.__qualname__, copy.__module__ = f"{body.__qualname__}_contracted", body.__module__
     chosen = {name: options[name] for name in ("nogil", "error_model", "forceinline") if name in options}
-    decorate = njit(signatures or None, cache=cached, fastmath={"contract"}, **chosen)
-    return decorate(copy)
+    return compiled(signatures or None, cache=cached, fastmath={"contract"}, **chosen)(copy)
 
 
 def _global_names(code: types.CodeType) -> set[str]:

@@ -6,7 +6,7 @@ in the same way. The motion behind sign(g) has a correlation that depends on the
 where Sigma depends on x, so are all.
 """
 
-# helpers 94ca533c6285: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers b68c1b160137: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
@@ -14,9 +14,9 @@ import math
 import numpy as np
 from numba import types
 
+from adasde.kernels.compilation import compiled
 from adasde.kernels.lanes import CORRELATE, LANE_STACK, LANES
 from adasde.kernels.orthant import sign_covariance
-from adasde.kernels.philox import compiled
 
 SIGN = 0
 """Degree of a layer that drives sign(g) - E sign(g); its place among the factors holds R itself."""

@@ -4,7 +4,7 @@ They reach the driver as typed function pointers, so that only what a run needs 
 float32; `draws64` in double precision, `student` and `transformed` for other laws, `rademacher` for +-1.
 """
 
-# helpers 6dffc9907bc1: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers f44d77319e5a: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import importlib
@@ -12,8 +12,9 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import int64, njit, types
+from numba import int64, types
 
+from adasde.kernels.compilation import compiled
 from adasde.kernels.lanes import LANE_STACK, LANES, fill_kernel, substeps_kernel
 from adasde.kernels.normals import fill_layer, fill_normals
 
@@ -29,7 +30,7 @@ def fill_gaussian(noise, d, chunk, first_path, algorithm, plan, law_data):
         fill_layer(noise.reshape(layers * rows, lanes), d, layers, c, first_path, chunk * rows, c, plan[6])
 
 
-@njit(types.void(LANE_STACK, LANES, LANE_STACK, int64), cache=True, nogil=True, error_model="numpy")
+@compiled(types.void(LANE_STACK, LANES, LANE_STACK, int64))
 def spread(fine, draws, coarse, c):
     """Layer c of the bridge: fresh normals w in draws (r d or more, L) become fine (r m, d, L)."""
     noises, d, lanes = coarse.shape

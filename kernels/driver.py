@@ -5,14 +5,15 @@ paths; it is worked through in blocks of lanes that stay in the cache; `statisti
 Path j draws the same numbers whatever leaf, block or thread it lands in.
 """
 
-# helpers db05808c734b: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 22fc057c3e3e: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
 
 import numpy as np
-from numba import float64, int64, njit, types
+from numba import float64, int64, types
 
+from adasde.kernels.compilation import compiled
 from adasde.kernels.lanes import (
     CORRELATE,
     COVARIANCE,
@@ -54,12 +55,12 @@ def no_hessian(x, u, out, data):
     out[:] = 0.0
 
 
-@njit(CORRELATE, cache=True, nogil=True, error_model="numpy")
+@compiled(CORRELATE)
 def no_correlation(draws, degrees, factors, gradient, scale):
     """Stands in for `correlated.correlate` where coordinates are independent; never called as such."""
 
 
-@njit(types.void(LANE_STACK, LANES), cache=True, nogil=True, error_model="numpy")
+@compiled(types.void(LANE_STACK, LANES))
 def standard_deviations(sigma, s):
     """s (d, L): roots of the diagonals of sigma (d, d, L); NaN for a variance below 0 by more than rounding."""
     d, lanes = s.shape
@@ -72,11 +73,8 @@ def standard_deviations(sigma, s):
             s[i, j] = 0.0 if -_ROUNDING * largest <= variance <= 0.0 else math.sqrt(variance)
 
 
-@njit(
+@compiled(
     types.void(types.FunctionType(FIELD), types.FunctionType(COVARIANCE), LANES, LANES, LANE_STACK, SCALARS, float64),
-    cache=True,
-    nogil=True,
-    error_model="numpy",
 )
 def _scales(scale, covariance, x, s, sigma, data, scale_factor):
     """s: scale_factor times the standard deviations at x, by ``scale``, or where sigma has room by ``covariance``."""
@@ -90,7 +88,7 @@ def _scales(scale, covariance, x, s, sigma, data, scale_factor):
             s[i, j] *= scale_factor
 
 
-@njit(
+@compiled(
     types.void(
         types.FunctionType(FIELD),
         types.FunctionType(FIELD),
@@ -102,9 +100,6 @@ def _scales(scale, covariance, x, s, sigma, data, scale_factor):
         SCALARS,
         float64,
     ),
-    cache=True,
-    nogil=True,
-    error_model="numpy",
 )
 def _fields(gradient, scale, covariance, x, g, s, sigma, data, scale_factor):
     gradient(x, g, data)
@@ -112,7 +107,7 @@ def _fields(gradient, scale, covariance, x, g, s, sigma, data, scale_factor):
         _scales(scale, covariance, x, s, sigma, data, scale_factor)
 
 
-@njit(
+@compiled(
     types.void(
         types.FunctionType(HESSIAN_VECTOR),
         types.FunctionType(FIELD),
@@ -125,9 +120,6 @@ def _fields(gradient, scale, covariance, x, g, s, sigma, data, scale_factor):
         SCALARS,
         float64,
     ),
-    cache=True,
-    nogil=True,
-    error_model="numpy",
 )
 def _second_derivatives(hessian_vector, scale, covariance, x, s, sigma, curvature, drift, data, scale_factor):
     """curvature (2, d, L): from the position drift b in its first layer to (Hess f b, grad s . b).
@@ -155,7 +147,7 @@ def _second_derivatives(hessian_vector, scale, covariance, x, s, sigma, curvatur
                 curvature[1, i, j] += sign * ahead[i, j] * (0.5 * scale_factor / _PROBE)
 
 
-@njit(
+@compiled(
     types.void(types.FunctionType(VALUE), LANES, LANES, SCALARS, SCALARS), cache=True, nogil=True, error_model="numpy"
 )
 def store(value, x, xs, losses, data):
@@ -166,14 +158,14 @@ def store(value, x, xs, losses, data):
     value(x, losses, data)
 
 
-@njit(int64(int64), cache=True, error_model="numpy")
+@compiled(int64(int64))
 def steps_per_chunk(d):
     """Steps whose draws are made together: whole generator blocks of four numbers, about `_NOISE_ROWS` rows."""
     whole = 4 // math.gcd(d, 4)
     return whole * max(1, _NOISE_ROWS // (whole * d))
 
 
-@njit(
+@compiled(
     types.void(
         types.FunctionType(STEP),
         types.FunctionType(STEP),
@@ -202,9 +194,6 @@ def steps_per_chunk(d):
         int64[::1],
         LANE_STACK,
     ),
-    cache=True,
-    nogil=True,
-    error_model="numpy",
 )
 def run_block(
     algorithm,

@@ -4,7 +4,7 @@ The C library's functions stop vectorisation and differ in the last bit between 
 + - * / sqrt, fused multiply-adds, integer operations and selections alone. `tests/kernels/fit_erf.py` made the tables.
 """
 
-# helpers aca8aaaab480: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers fe6db969f697: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ import numpy as np
 from numba import float32, float64, int32, int64
 from numba.extending import intrinsic
 
-from adasde.kernels.philox import inlined
+from adasde.kernels.compilation import inlined
 
 Real = TypeVar("Real", float, np.float32)
 

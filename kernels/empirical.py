@@ -1,13 +1,13 @@
 """Mean signs under a discrete law, from its sorted values and prefix sums."""
 
-# helpers aca8aaaab480: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers fe6db969f697: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
 
 import numpy as np
 
-from adasde.kernels.philox import compiled
+from adasde.kernels.compilation import compiled
 
 
 @compiled()

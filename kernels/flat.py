@@ -5,7 +5,7 @@ and cost a call each at every step. A flat kernel is made for one pair of them (
 one call; its operations are the same in the same order, and so are its bytes.
 """
 
-# helpers 8042fbef73c5: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers bc558fbec7e6: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
@@ -13,8 +13,9 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import float32, float64, int32, int64, njit, types, uint64
+from numba import float32, float64, int32, int64, types, uint64
 
+from adasde.kernels.compilation import compiled
 from adasde.kernels.driver import store
 from adasde.kernels.lanes import LANE_STACK, LANES, PLAN, SCALARS, VALUE
 from adasde.kernels.normals import box_muller, layer_row
@@ -44,10 +45,9 @@ FILL_ROWS = {
 `lanes.FILL`; words and shared[c] are what `philox.draw_block` works in for motion c."""
 
 _LINE = 64
-_NOGIL: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
 
 
-@njit(FILL_ROWS[False], **_NOGIL)
+@compiled(FILL_ROWS[False])
 def fill_rows(rows, words, shared, d, layers, chunk, first_path, seed, fresh):
     """The normals of `draws.fill_gaussian`, left in float32."""
     single, count = words.view(np.int32), rows.shape[0] // layers
@@ -61,7 +61,7 @@ def fill_rows(rows, words, shared, d, layers, chunk, first_path, seed, fresh):
                 box_muller(single, k, rows, first, second)
 
 
-@njit(FILL_ROWS[True], **_NOGIL)
+@compiled(FILL_ROWS[True])
 def fill_rows64(rows, words, shared, d, layers, chunk, first_path, seed, fresh):
     """The normals of `draws64.fill_gaussian64`."""
     first = chunk * (rows.shape[0] // layers)
@@ -149,7 +149,7 @@ def _run(
                 buckets[n, offset + j] = own_buckets[n, j]
 
 
-@njit(error_model="numpy", nogil=True)
+@compiled(cache=False)
 def run_lanes(
     flat, fill, value, data, p, scale, state, saves, saved, xs, losses, first_path, begin, plan, rows, words, shared
 ):
@@ -185,7 +185,7 @@ def flat_driver(double: bool) -> tuple[Any, Any]:
         *pointers, *numbers, LANE_STACK, int64[::1], LANE_STACK, LANES, int64, PLAN, int64, int64, LANE_STACK, rows,
         BITS, SHARED, *moments,
     )  # fmt: skip
-    return njit(signature, **_NOGIL)(_run), fill_rows64 if double else fill_rows
+    return compiled(signature)(_run), fill_rows64 if double else fill_rows
 
 
 def buffers(double: bool, per_chunk: int, noises: int, states: int, d: int, lanes: int) -> tuple[Any, Any, Any, Any]:

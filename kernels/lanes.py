@@ -8,6 +8,7 @@ The signatures are explicit because a driver takes these functions as typed poin
 the compiled driver in its disk cache in the next process, and lets a new loss or optimizer recompile nothing else.
 """
 
+# helpers fe6db969f697: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -15,7 +16,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from numba import float64, int64, njit, types
+from numba import float64, int64, types
+
+from adasde.kernels.compilation import compiled
 
 SCALARS = float64[::1]
 LANES = float64[:, ::1]
@@ -77,17 +80,12 @@ SUBSTEPS = types.void(LANE_STACK, LANE_STACK, int64, int64, PLAN)
 from those of the step, coarse (m, d, L)."""
 
 
-def _compiled(signature: Any) -> Callable[[Callable[..., None]], Any]:
-    decorator: Callable[[Callable[..., None]], Any] = njit(signature, cache=True, nogil=True, error_model="numpy")
-    return decorator
-
-
-value_kernel = _compiled(VALUE)
-field_kernel = _compiled(FIELD)
-covariance_kernel = _compiled(COVARIANCE)
-hessian_vector_kernel = _compiled(HESSIAN_VECTOR)
-fill_kernel = _compiled(FILL)
-substeps_kernel = _compiled(SUBSTEPS)
+value_kernel = compiled(VALUE)
+field_kernel = compiled(FIELD)
+covariance_kernel = compiled(COVARIANCE)
+hessian_vector_kernel = compiled(HESSIAN_VECTOR)
+fill_kernel = compiled(FILL)
+substeps_kernel = compiled(SUBSTEPS)
 
 
 @dataclass(frozen=True)
@@ -129,12 +127,12 @@ class StepKernel:
 
     @cached_property
     def compiled(self) -> Any:
-        return _compiled(STEP)(self.body)
+        return compiled(STEP)(self.body)
 
     @cached_property
     def compiled_along(self) -> Any:
         """``along`` compiled; for a model that has none, the step itself, which is then never called as such."""
-        return self.compiled if self.along is None else _compiled(STEP)(self.along)
+        return self.compiled if self.along is None else compiled(STEP)(self.along)
 
 
 def step_kernel(

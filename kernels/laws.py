@@ -5,7 +5,7 @@ Z = F^-1(Phi(z)) for the laws with a distribution function F that inverts, and f
 component c from a stream of its own. Student-t is not among them: `normals.fill_student_t` draws it from the words.
 """
 
-# helpers f061c2094ec9: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 587b4e0afb79: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
@@ -13,6 +13,7 @@ import math
 import numpy as np
 from numba import float64, int64, types
 
+from adasde.kernels.compilation import compiled, inlined
 from adasde.kernels.lanes import (
     EMPIRICAL,
     EXPONENTIAL,
@@ -24,7 +25,6 @@ from adasde.kernels.lanes import (
     TWO_POINT,
 )
 from adasde.kernels.normals import draw_words, uniform
-from adasde.kernels.philox import compiled, inlined
 from adasde.kernels.special import log_tail, normal_tail
 
 COMPONENT_STREAM = 64

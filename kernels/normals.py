@@ -11,7 +11,7 @@ from the same stream are therefore dependent. Of two words w the first makes U a
 U lies strictly between 0 and 1, so that no draw is infinite.
 """
 
-# helpers ac62c606c34d: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 62b34e30e0d3: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
@@ -19,9 +19,10 @@ import math
 import numpy as np
 from numba import float32, float64, int32, int64, types
 
+from adasde.kernels.compilation import compiled, inlined
 from adasde.kernels.elementary import bits_of, expm1, float_of, fma, horner, log, polynomial
 from adasde.kernels.lanes import LANES
-from adasde.kernels.philox import compiled, draw_block, inlined
+from adasde.kernels.philox import draw_block
 
 WORDS, FLOATS = types.Array(int32, 2, "C"), types.Array(float32, 2, "C")
 

@@ -7,7 +7,7 @@ A number takes two words of a Philox block for U and two for V, of which 52 and 
 Block b gives the numbers 2 b and 2 b + 1 of `fill_layer64`, and number b of both pairs and Student-t variates.
 """
 
-# helpers 6dffc9907bc1: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers f44d77319e5a: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
@@ -15,10 +15,11 @@ import math
 import numpy as np
 from numba import float64, int64, types
 
+from adasde.kernels.compilation import compiled, inlined
 from adasde.kernels.elementary import LOG_P, bits_of, expm1, float_of, fma, horner, log
 from adasde.kernels.lanes import LANES
 from adasde.kernels.normals import layer_row
-from adasde.kernels.philox import BITS, ROUNDS, compiled, draw_block, inlined
+from adasde.kernels.philox import BITS, ROUNDS, draw_block
 
 # fmt: off
 SINE64_P = (

@@ -4,14 +4,14 @@ R. L. Plackett, Biometrika 41, 1954; Z. Drezner and G. O. Wesolowsky, J. Stat. C
 Stat. Comput. 14, 2004, from which the way to treat correlations near one comes.
 """
 
-# helpers 7682f74d4115: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 30ab9e36c676: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
 
 import numpy as np
 
-from adasde.kernels.philox import compiled
+from adasde.kernels.compilation import compiled
 from adasde.kernels.special import atan, cos, exp, normal_tail, sin
 
 # fmt: off

@@ -4,17 +4,16 @@ There is no state to keep, split or skip ahead: the word that drives path p at s
 alone. Results therefore do not depend on how paths are dealt out to threads, processes or machines.
 """
 
+# helpers fe6db969f697: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
-
 import numpy as np
-from numba import int64, njit, types, uint64
+from numba import int64, types, uint64
+
+from adasde.kernels.compilation import compiled, inlined
 
 Word = np.uint64
 Words = tuple[Word, Word, Word, Word]
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 _WORD = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
@@ -24,19 +23,6 @@ _STREAM = np.uint64(24)
 _TWO = np.uint64(2)
 
 ROUNDS, BITS = types.Array(uint64, 3, "C"), types.Array(int64, 2, "C")
-
-
-def inlined(*signature: Any) -> Callable[[Function], Function]:
-    """Compiles a function that is to vanish into its caller: a scalar one into a loop over lanes, to vectorise with
-    it; one that runs such a loop where the caller repeats it, so that what it needs is made ready once."""
-    decorator: Callable[[Function], Function] = njit(*signature, cache=True, error_model="numpy", forceinline=True)
-    return decorator
-
-
-def compiled(*signature: Any) -> Callable[[Function], Function]:
-    """Compiles a function that runs loops over lanes, or one too long to go into them."""
-    decorator: Callable[[Function], Function] = njit(*signature, cache=True, nogil=True, error_model="numpy")
-    return decorator
 
 
 @inlined(types.UniTuple(uint64, 4)(uint64, uint64, uint64, uint64, uint64, uint64))

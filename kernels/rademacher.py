@@ -5,15 +5,15 @@ of its steps agree with those of normal increments up to the third. It is severa
 about single paths.
 """
 
-# helpers 6dffc9907bc1: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers f44d77319e5a: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import numpy as np
 from numba import int64, types
 
+from adasde.kernels.compilation import compiled
 from adasde.kernels.lanes import LANES, fill_kernel, substeps_kernel
 from adasde.kernels.normals import draw_words
-from adasde.kernels.philox import compiled
 
 SIGN_STREAM = 128
 _BITS_OF_A_BLOCK = 128

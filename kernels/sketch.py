@@ -6,7 +6,7 @@ is a pair of arrays: keys in growing order, those of the saved time k being k * 
 counts. (Relative accuracy as in Masson, Rim and Lee, DDSketch, VLDB 2019.)
 """
 
-# helpers ea0b5ded3616: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 7bf203b29bf5: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 from typing import Any
@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numba import float64, int32, int64, types
 
+from adasde.kernels.compilation import compiled, inlined
 from adasde.kernels.elementary import bits_of
-from adasde.kernels.philox import compiled, inlined
 
 DIGITS = 6
 SPAN = 1 << 18

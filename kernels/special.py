@@ -7,7 +7,7 @@ Every function takes every float64: what it gives for +-inf, NaN and outside its
 +-0 counts as 0. No branches: a condition chooses between values that are both calculated.
 """
 
-# helpers b8733749f1a3: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers f9ba4dface07: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
@@ -15,11 +15,11 @@ import math
 import numpy as np
 from numba import float64
 
+from adasde.kernels.compilation import inlined
 from adasde.kernels.elementary import exp, expm1, polynomial, sign
 from adasde.kernels.elementary import log as log_of_normal
 from adasde.kernels.elementary import log1p as log1p_of_finite
 from adasde.kernels.empirical import empirical_sign
-from adasde.kernels.philox import inlined
 from adasde.kernels.student_t import HEAD, TERMS
 from adasde.kernels.trigonometric import atan, cos, sin
 

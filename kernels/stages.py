@@ -5,7 +5,7 @@ the signature `lanes.STEP`. Its generated step has the signature `STAGED` instea
 draws of every kind it asks for.
 """
 
-# helpers 1d68ad19505a: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 0f26e65c4f2c: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -14,8 +14,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numba import float64, int64, njit, types
+from numba import float64, int64, types
 
+from adasde.kernels.compilation import compiled
 from adasde.kernels.lanes import FIELD, HESSIAN_VECTOR, LANE_STACK, LANES, SCALARS, StepKernel
 from adasde.kernels.special import normal_tail
 
@@ -65,7 +66,7 @@ class StagedKernel(StepKernel):
 
     @cached_property
     def compiled(self) -> Any:
-        return njit(STAGED, cache=True, nogil=True, error_model="numpy")(self.body)
+        return compiled(STAGED)(self.body)
 
 
 def staged_kernel(
@@ -81,11 +82,8 @@ def staged_kernel(
     return lambda body: StagedKernel(body, noises, moments, singular, None, degrees, draws, sizes)
 
 
-@njit(
+@compiled(
     types.void(types.FunctionType(FIELD), types.FunctionType(FIELD), float64, SCALARS, LANES, LANES, LANES, LANES),
-    cache=True,
-    nogil=True,
-    error_model="numpy",
 )
 def gradient_at(field, spread, factor, data, y, scale, slope, width):
     """slope (d, L): the gradient at y; width (d, L): the noise scale there, which for factor = 0 is ``scale``."""
@@ -97,7 +95,7 @@ def gradient_at(field, spread, factor, data, y, scale, slope, width):
             width[i, j] = width[i, j] * factor if factor > 0.0 else scale[i, j]
 
 
-@njit(types.void(LANES, float64, LANES), cache=True, nogil=True, error_model="numpy")
+@compiled(types.void(LANES, float64, LANES))
 def keep_largest(u, k, out):
     """out (d, L): 1 in the k coordinates where u is largest, else 0; of equal ones the first."""
     d, lanes = u.shape
@@ -109,7 +107,7 @@ def keep_largest(u, k, out):
             out[i, j] = 1.0 if rank < k else 0.0
 
 
-@njit(types.void(LANES, float64, LANES), cache=True, nogil=True, error_model="numpy")
+@compiled(types.void(LANES, float64, LANES))
 def newton_schulz(u, rows, out):
     """out (d, L): five iterations X <- a X + (b A + c A A) X, A = X X^T, on X = u/|u| as a matrix of so many rows.
 
@@ -135,7 +133,7 @@ def newton_schulz(u, rows, out):
             out[i, j] = x[i // (d // n), i % (d // n)]
 
 
-@njit(types.void(LANE_STACK), cache=True, nogil=True, error_model="numpy")
+@compiled(types.void(LANE_STACK))
 def to_uniform(z):
     """Standard normals become uniform on (-1, 1): 1 - 2 (1 - Phi(z))."""
     for c in range(z.shape[0]):

@@ -1,11 +1,12 @@
 """Moments of a block of paths at the saved times, added to those of its leaf, and the buckets of its losses."""
 
-# helpers 390965e72b7d: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 516efc35f82e: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import numpy as np
-from numba import float64, int32, int64, njit, types
+from numba import float64, int32, int64, types
 
+from adasde.kernels.compilation import compiled
 from adasde.kernels.lanes import LANE_STACK, LANES, SCALARS
 from adasde.kernels.sketch import NOWHERE, bucket
 
@@ -16,7 +17,7 @@ SUMS, ROUND = 32, 8
 """Sums that are kept side by side, and products that each takes before it is put back."""
 
 
-@njit(float64(SCALARS, SCALARS, SCALARS), cache=True, nogil=True, error_model="numpy")
+@compiled(float64(SCALARS, SCALARS, SCALARS))
 def _sum_of_products(a, b, sums):
     """sum_j a_j b_j by way of the sums over j = l modulo `SUMS`: the same order on every CPU, and loops that
     vectorise."""
@@ -39,20 +40,20 @@ def _sum_of_products(a, b, sums):
     return total
 
 
-@njit(types.void(SCALARS, SCALARS, SCALARS), cache=True, nogil=True, error_model="numpy")
+@compiled(types.void(SCALARS, SCALARS, SCALARS))
 def _kept(out, a, weight):
     """a where the weight is 1, 0 where it is 0, whatever a is there."""
     for j in range(a.size):
         out[j] = a[j] if weight[j] > 0.0 else 0.0
 
 
-@njit(types.void(SCALARS, SCALARS, SCALARS, float64), cache=True, nogil=True, error_model="numpy")
+@compiled(types.void(SCALARS, SCALARS, SCALARS, float64))
 def _centred(out, a, weight, mean):
     for j in range(a.size):
         out[j] = (a[j] - mean) * weight[j]
 
 
-@njit(types.int64(LANES, SCALARS, SCALARS, int32[::1]), cache=True, nogil=True, error_model="numpy")
+@compiled(types.int64(LANES, SCALARS, SCALARS, int32[::1]))
 def _count_alive(x, losses, alive, buckets):
     """Sets alive (L,), 1 or 0, to 0 for lanes that have diverged, buckets to those of the others' losses; returns how
     many are left."""
@@ -69,11 +70,8 @@ def _count_alive(x, losses, alive, buckets):
     return fresh
 
 
-@njit(
+@compiled(
     types.void(LANE_STACK, LANES, int64[::1], LANES, LANE_STACK, LANES, int64[::1], int32[:, ::1]),
-    cache=True,
-    nogil=True,
-    error_model="numpy",
 )
 def add_block(xs, losses, count, mean, m2, loss_moments, diverged, buckets):
     """Merges one block into the leaf's moments (Chan): count (T,), mean (T, d), m2 (T, d, d or 1), loss (T, 2).

@@ -1,15 +1,15 @@
 """Draws under Student-t noise, see `draws`."""
 
-# helpers 6dffc9907bc1: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers f44d77319e5a: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import numpy as np
 from numba import int64, types
 
+from adasde.kernels.compilation import compiled
 from adasde.kernels.lanes import LANE_STACK, LANES, fill_kernel
 from adasde.kernels.normals import fill_layer, fill_pairs
 from adasde.kernels.normals import fill_student_t as rows_student_t
-from adasde.kernels.philox import compiled
 
 
 @compiled(types.void(LANE_STACK, LANES, int64, int64))

@@ -4,7 +4,7 @@ Made with this package's own functions, + - * / sqrt and exactly rounded sums, s
 on every CPU.
 """
 
-# helpers 188199a4ccb4: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers f5174a104f3d: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
@@ -12,8 +12,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from adasde.kernels.compilation import compiled
 from adasde.kernels.elementary import exp, expm1, log
-from adasde.kernels.philox import compiled
 from adasde.kernels.trigonometric import cos
 
 Array = NDArray[np.float64]

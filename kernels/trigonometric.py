@@ -1,12 +1,12 @@
 """Sine, cosine and arc tangent of float64 over lanes; `tests/kernels/fit_erf.py` made the tables."""
 
-# helpers ea0b5ded3616: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 7bf203b29bf5: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
 
+from adasde.kernels.compilation import inlined
 from adasde.kernels.elementary import bits_of, polynomial
-from adasde.kernels.philox import inlined
 
 # fmt: off
 SIN_P = (

@@ -1,11 +1,11 @@
 """Majority votes of n independent signs of mean mu, n odd: see `adasde.derive.functions.vote`."""
 
-# helpers aca8aaaab480: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers fe6db969f697: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 from numba import float64
 
-from adasde.kernels.philox import compiled
+from adasde.kernels.compilation import compiled
 
 
 @compiled(float64(float64, float64))

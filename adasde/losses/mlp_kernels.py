@@ -14,7 +14,7 @@ result of a lane depends neither on the other lanes nor on the number of threads
 on the machine.
 """
 
-# helpers 1d68ad19505a: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 0f26e65c4f2c: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
@@ -22,9 +22,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from adasde.kernels.compilation import compiled
 from adasde.kernels.lanes import covariance_kernel, field_kernel, hessian_vector_kernel, value_kernel
 from adasde.kernels.special import exp, log1p, tanh
 from adasde.losses.base import Array
@@ -39,8 +39,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 def device(function: Function) -> Function:
     """Compiles a function that only kernels call; what they leave in the disk cache contains it."""
-    compiled: Function = njit(nogil=True, error_model="numpy")(function)
-    return compiled
+    alone: Function = compiled(cache=False)(function)
+    return alone
 
 
 @device
