@@ -36,36 +36,16 @@ LOOPS = {
             LANE
 """,
     "plane": f"""{_PLANE}{_HEAD}
-    _s0, _s1 = scale[0], scale[1]
+    _s_0, _s_1 = scale[0], scale[1]
     for j in range(state.shape[2]):
         _x0, _x1 = state[0, 0, j], state[0, 1, j]
-        _g0, _g1 = _h00 * _x0 + _h01 * _x1, _h10 * _x0 + _h11 * _x1
-        _g, _s = _g0, _s0
-        LANE0
-        _g, _s = _g1, _s1
-        LANE1
-""",
-    "plane, by coordinate": f"""{_PLANE}
-_gradient = np.empty(state.shape[2])
-{_HEAD}
-    _s = scale[0]
-    for j in range(state.shape[2]):
-        _x0, _x1 = state[0, 0, j], state[0, 1, j]
-        _g, _gradient[j] = _h00 * _x0 + _h01 * _x1, _h10 * _x0 + _h11 * _x1
-        LANE0
-    _s = scale[1]
-    for j in range(state.shape[2]):
-        _g = _gradient[j]
-        LANE1
+        _g_0, _g_1 = _h00 * _x0 + _h01 * _x1, _h10 * _x0 + _h11 * _x1
+        BOTH
 """,
 }
 """The loops of a flat kernel by `Loss.family`; SHARED stands for what a step computes once, LANE for its loop body,
-LANE0 and LANE1 for that with i = 0 and 1, so that LLVM sees that a row is loaded and stored at one address.
+BOTH for that with i = 0 and 1, so that LLVM sees that a row is loaded and stored at one address."""
 
-A step of more than `LIGHT` operations goes by coordinate: the constants of both would not fit into registers, and where
-they are spilled to a stack that no cache line is aligned with, a step takes half as long again."""
-
-LIGHT = 10
 _RESERVED = {"state", "rows", "scale", "p", "data", "first", "last", "origin", "i", "j", "k", "t", "dt"}
 
 
@@ -131,27 +111,29 @@ def _loops(function: ast.FunctionDef, family: str, noises: int) -> ast.Module:
     if not isinstance(inner, ast.For) or assigned & (_RESERVED - {"i", "j"}):
         raise OSError(f"{function.name} has not the form of a generated step")
     lane = [_LaneInputs().visit(node) for node in inner.body]
-    parts = {"SHARED": shared, "LANE": lane, "LANE0": _coordinate(lane, 0), "LANE1": _coordinate(lane, 1)}
-    operations = sum(isinstance(n, (ast.BinOp, ast.Call)) for statement in inner.body for n in ast.walk(statement))
-    if family == "plane" and operations > LIGHT:
-        family = "plane, by coordinate"
+    parts = {"SHARED": shared, "LANE": lane, "BOTH": _both(lane)}
     loops = ast.parse(LOOPS[family].replace("NOISES", str(noises)))
     filled: ast.Module = _Parts(parts).visit(loops)
     return ast.fix_missing_locations(filled)
 
 
-def _coordinate(lane: list[ast.stmt], number: int) -> list[ast.stmt]:
-    return [_Coordinate(number).visit(copy.deepcopy(node)) for node in lane]
+def _both(lane: list[ast.stmt]) -> list[ast.stmt]:
+    """Each statement for coordinate 0 and then for coordinate 1: a CPU does not look ahead far enough to start on the
+    second coordinate while the first one waits for its division."""
+    own = {n.id for s in lane for n in ast.walk(s) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    return [_Coordinate(own | {"_g", "_s"}, n).visit(copy.deepcopy(each)) for each in lane for n in (0, 1)]
 
 
 class _Coordinate(ast.NodeTransformer):
-    """A number in the place of i."""
+    """A number in the place of i, and behind the names that each coordinate has for itself."""
 
-    def __init__(self, number: int) -> None:
-        self.number = number
+    def __init__(self, own: set[str], number: int) -> None:
+        self.own, self.number = own, number
 
     def visit_Name(self, node: ast.Name) -> Any:
-        return ast.Constant(self.number) if node.id == "i" else node
+        if node.id == "i":
+            return ast.Constant(self.number)
+        return ast.Name(f"{node.id}_{self.number}", node.ctx) if node.id in self.own else node
 
 
 class _Parts(ast.NodeTransformer):

@@ -1,9 +1,11 @@
 """How kernels are compiled: cached on disk, without the lock of Python, with numpy's division, on full vectors.
 
-LLVM lets loops use half of a 512-bit vector on most CPUs of Intel (a tuning for code with few such loops). Kernels are
-such loops from end to end: with full vectors they take two thirds of the time there. Functions therefore carry the
-attribute ``prefer-vector-width``, which CPUs without such vectors ignore. A vector's width does not change results:
-every lane is worked out alone.
+Two attributes of LLVM go with every function; results do not depend on them, for every lane is worked out alone.
+
+prefer-vector-width  LLVM lets loops use half of a 512-bit vector on most CPUs of Intel, a tuning for code with few such
+                     loops. Kernels are such loops from end to end: with full vectors they take two thirds of the time
+stackrealign         vectors that find no register are kept on a stack that is aligned with them, and do not cross a
+                     cache line
 """
 
 from __future__ import annotations
@@ -15,18 +17,25 @@ from numba import njit
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import register_pass
 from numba.core.lowering import Lower
+from numba.core.registry import cpu_target
 from numba.core.typed_passes import NativeLowering
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-WIDTH = '"prefer-vector-width"="512"'
+ATTRIBUTES = ('"prefer-vector-width"="512"', '"stackrealign"')
+
+
+def has_32_registers() -> bool:
+    """Whether this process compiles for a CPU with 32 vector registers (AVX-512); others have 16 or the like."""
+    features = cpu_target.target_context.codegen().magic_tuple()[2]
+    return "+avx512vl" in features.split(",")
 
 
 class _Lower(Lower):  # type: ignore[misc]
     def post_lower(self) -> None:
         super().post_lower()
         # llvmlite's own `add` knows attributes without a value only; a set prints whatever is in it.
-        set.add(self.function.attributes, WIDTH)
+        set.update(self.function.attributes, ATTRIBUTES)
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
@@ -39,7 +48,7 @@ class _Lowering(NativeLowering):  # type: ignore[misc]
 
 
 class FullVectors(CompilerBase):  # type: ignore[misc]
-    """numba's own stages of compilation, with `WIDTH` on every function."""
+    """numba's own stages of compilation, with `ATTRIBUTES` on every function."""
 
     def define_pipelines(self) -> list[Any]:
         stages = DefaultPassBuilder.define_nopython_pipeline(self.state)

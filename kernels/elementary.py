@@ -4,7 +4,7 @@ The C library's functions stop vectorisation and differ in the last bit between 
 + - * / sqrt, fused multiply-adds, integer operations and selections alone. `tests/kernels/fit_erf.py` made the tables.
 """
 
-# helpers fe6db969f697: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers fe2c080eb2a0: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 from typing import Any, TypeVar
@@ -81,17 +81,32 @@ def horner(u: Real, c: tuple[Real, ...]) -> Real:
 def polynomial(u: Real, c: tuple[Real, ...]) -> Real:
     """sum_k c[k] u^k for a tuple c of two or more numbers: even and odd powers, each by Horner's rule in u^2.
 
-    Two chains, because with one a loop waits for its own results (a quarter slower).
+    Two chains in turn, because with one a loop waits for its own results (a quarter slower).
     """
     v = u * u
     n = len(c)
     high, low = c[n - 1], c[n - 2]
-    for k in range(n - 3, -1, -2):
-        high = fma(high, v, c[k])
-    for k in range(n - 4, -1, -2):
-        low = fma(low, v, c[k])
-    result: Real = fma(u, low, high) if n % 2 == 1 else fma(u, high, low)
+    for k in range(n - 3, 0, -2):
+        high, low = fma(high, v, c[k]), fma(low, v, c[k - 1])
+    if n % 2 == 0:
+        return fma(u, high, low)
+    high = fma(high, v, c[0])
+    result: Real = fma(u, low, high)
     return result
+
+
+@inlined()
+def two_polynomials(u: Real, c: tuple[Real, ...], d: tuple[Real, ...]) -> tuple[Real, Real]:
+    """`polynomial` for two tuples of one odd length. Four chains in turn: a CPU does not look ahead far enough to start
+    the second polynomial while the first one waits."""
+    v = u * u
+    n = len(c)
+    c_high, c_low, d_high, d_low = c[n - 1], c[n - 2], d[n - 1], d[n - 2]
+    for k in range(n - 3, 0, -2):
+        c_high, d_high = fma(c_high, v, c[k]), fma(d_high, v, d[k])
+        c_low, d_low = fma(c_low, v, c[k - 1]), fma(d_low, v, d[k - 1])
+    c_high, d_high = fma(c_high, v, c[0]), fma(d_high, v, d[0])
+    return fma(u, c_low, c_high), fma(u, d_low, d_high)
 
 
 @inlined()

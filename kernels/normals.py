@@ -11,7 +11,7 @@ from the same stream are therefore dependent. Of two words w the first makes U a
 U lies strictly between 0 and 1, so that no draw is infinite.
 """
 
-# helpers 62b34e30e0d3: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 02547e4d07fe: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
@@ -70,15 +70,15 @@ def squared_radius32(word: np.int32) -> np.float32:
 
 
 @inlined()
-def radius_cosine_sine32(word: np.int32, turn: np.int32) -> tuple[np.float32, np.float32, np.float32]:
-    """+-sqrt(-2 ln U), and cosine and sine of 2 pi V with that sign, in float32, the latter off by less than 3e-7.
+def radius_cosine_sine32(square: np.float32, turn: np.int32) -> tuple[np.float32, np.float32, np.float32]:
+    """+-sqrt(square), and cosine and sine of 2 pi V with that sign, in float32, the latter off by less than 3e-7.
 
     V = h/2 + x with half turns h and |x| <= 1/4: a half turn changes both signs, so that the radius takes it.
     """
     x: np.float32 = float32(np.int32(np.int32(turn << _FIRST_BIT) | _FIRST_BIT)) * _HALF_ULP
     u = x * x
     half_turn = np.int32(np.int32(turn + _QUARTER_TURN) & _SIGN)
-    r = math.sqrt(squared_radius32(word))
+    r = math.sqrt(square)
     # A flipped bit instead of a product with +-1 or a choice: one operation.
     return float_of(np.int32(bits_of(r) ^ half_turn)), horner(u, COSINE32_P), x * horner(u, SINE32_P)
 
@@ -117,10 +117,12 @@ def box_muller(words: np.ndarray, k: int, z: np.ndarray, first: int, second: int
     """Words k and k + 1 of each lane to r cos and r sin in rows ``first`` and ``second`` of z (rows, L), float32.
 
     Off by less than 5e-7 r, |z| <= 6.77. A store of float64 would halve the lanes that a vector holds, so the normals
-    stay float32 in this stage.
+    stay float32 in this stage. Two loops, because the chain from a word to its normal is longer than a CPU looks ahead.
     """
     for j in range(z.shape[1]):
-        r, cosine, sine = radius_cosine_sine32(words[k, j], words[k + 1, j])
+        z[first, j] = squared_radius32(words[k, j])
+    for j in range(z.shape[1]):
+        r, cosine, sine = radius_cosine_sine32(z[first, j], words[k + 1, j])
         z[first, j], z[second, j] = r * cosine, r * sine
 
 

@@ -7,7 +7,7 @@ A number takes two words of a Philox block for U and two for V, of which 52 and 
 Block b gives the numbers 2 b and 2 b + 1 of `fill_layer64`, and number b of both pairs and Student-t variates.
 """
 
-# helpers f44d77319e5a: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 7e0a692f0028: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math

@@ -4,13 +4,15 @@ There is no state to keep, split or skip ahead: the word that drives path p at s
 alone. Results therefore do not depend on how paths are dealt out to threads, processes or machines.
 """
 
-# helpers fe6db969f697: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers fe2c080eb2a0: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numba import int64, types, uint64
 
-from adasde.kernels.compilation import compiled, inlined
+from adasde.kernels.compilation import compiled, has_32_registers, inlined
 
 Word = np.uint64
 Words = tuple[Word, Word, Word, Word]
@@ -20,7 +22,10 @@ _HALF = np.uint64(32)
 _MULTIPLIER = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
 _WEYL = (np.uint64(0x9E3779B9), np.uint64(0xBB67AE85))
 _STREAM = np.uint64(24)
-_TWO = np.uint64(2)
+_TWO, _FOUR = np.uint64(2), np.uint64(4)
+
+_FOUR_AT_ONCE = has_32_registers()
+"""A round waits for its own products, so that as many paths as the registers hold go side by side."""
 
 ROUNDS, BITS = types.Array(uint64, 3, "C"), types.Array(int64, 2, "C")
 
@@ -86,31 +91,58 @@ def one_round(c0: Word, c1: Word, c2: Word, c3: Word, k0: Word, k1: Word, m0: Wo
 
 
 @inlined()
+def _start(shared: np.ndarray, i: int, j: int, parts: tuple[Word, Word, Word]) -> Words:
+    """The words of path 2 j + i after two rounds."""
+    c0, c2, c3 = parts
+    return shared[0, i, j] ^ c0, shared[1, i, j], shared[2, i, j] ^ c2, c3
+
+
+@inlined()
+def _four_rounds(a: Words, b: Words, c: Words, d: Words, k0: Word, k1: Word, m0: Word, m1: Word) -> Any:
+    """Four rounds of four paths. LLVM would not unroll a loop over eight."""
+    for _ in range(4):
+        a, b = one_round(*a, k0, k1, m0, m1), one_round(*b, k0, k1, m0, m1)
+        c, d = one_round(*c, k0, k1, m0, m1), one_round(*d, k0, k1, m0, m1)
+        k0, k1 = (k0 + _WEYL[0]) & _WORD, (k1 + _WEYL[1]) & _WORD
+    return a, b, c, d
+
+
+@inlined()
 def _joined(low: Word, high: Word) -> np.int64:
     return np.int64((low & _WORD) | (high << _HALF))
+
+
+@inlined()
+def _store_pair(words: np.ndarray, j: int, a: Words, b: Words) -> None:
+    words[0, j], words[1, j] = _joined(a[0], b[0]), _joined(a[1], b[1])
+    words[2, j], words[3, j] = _joined(a[2], b[2]), _joined(a[3], b[3])
 
 
 @inlined(types.void(BITS, ROUNDS, uint64, uint64, uint64))
 def pairs_of_paths(words: np.ndarray, shared: np.ndarray, path_high: Word, block: Word, seed: Word) -> None:
     """words (4, n/2): word k of the block for paths 2 j and 2 j + 1 in the lower and the upper half of words[k, j];
-    shared is (4, 2, n/2).
-
-    Two paths round by round, because a round waits for its own products.
-    """
+    shared is (4, 2, n/2)."""
     # From memory, lest the shift that joins two words be drawn into the product, whose 64-bit form is slow.
     m0, m1 = shared[3, 0, 0] & _WORD, shared[3, 0, 1] & _WORD
     k0, k1 = seed & _WORD, seed >> _HALF
-    c0, c2, c3 = block_rounds(path_high, block, k0, k1)
-    for j in range(words.shape[1]):
-        a0, a1, a2, a3 = shared[0, 0, j] ^ c0, shared[1, 0, j], shared[2, 0, j] ^ c2, c3
-        b0, b1, b2, b3 = shared[0, 1, j] ^ c0, shared[1, 1, j], shared[2, 1, j] ^ c2, c3
-        q0, q1 = (k0 + _TWO * _WEYL[0]) & _WORD, (k1 + _TWO * _WEYL[1]) & _WORD
+    parts = block_rounds(path_high, block, k0, k1)
+    k0, k1 = (k0 + _TWO * _WEYL[0]) & _WORD, (k1 + _TWO * _WEYL[1]) & _WORD
+    q0, q1 = (k0 + _FOUR * _WEYL[0]) & _WORD, (k1 + _FOUR * _WEYL[1]) & _WORD
+    half = words.shape[1] // 2 if _FOUR_AT_ONCE else 0
+    for j in range(half):
+        a, b = _start(shared, 0, j, parts), _start(shared, 1, j, parts)
+        c, d = _start(shared, 0, half + j, parts), _start(shared, 1, half + j, parts)
+        a, b, c, d = _four_rounds(a, b, c, d, k0, k1, m0, m1)
+        a, b, c, d = _four_rounds(a, b, c, d, q0, q1, m0, m1)
+        _store_pair(words, j, a, b)
+        _store_pair(words, half + j, c, d)
+    for j in range(2 * half, words.shape[1]):
+        a, b = _start(shared, 0, j, parts), _start(shared, 1, j, parts)
+        q0, q1 = k0, k1
         for _ in range(8):
-            a0, a1, a2, a3 = one_round(a0, a1, a2, a3, q0, q1, m0, m1)
-            b0, b1, b2, b3 = one_round(b0, b1, b2, b3, q0, q1, m0, m1)
+            a, b = one_round(*a, q0, q1, m0, m1), one_round(*b, q0, q1, m0, m1)
             q0, q1 = (q0 + _WEYL[0]) & _WORD, (q1 + _WEYL[1]) & _WORD
-        words[0, j], words[1, j] = _joined(a0, b0), _joined(a1, b1)
-        words[2, j], words[3, j] = _joined(a2, b2), _joined(a3, b3)
+        _store_pair(words, j, a, b)
 
 
 @inlined(types.void(BITS, ROUNDS, uint64, uint64, uint64))

@@ -7,7 +7,7 @@ Every function takes every float64: what it gives for +-inf, NaN and outside its
 +-0 counts as 0. No branches: a condition chooses between values that are both calculated.
 """
 
-# helpers f9ba4dface07: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 88e5d8281589: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
@@ -16,7 +16,7 @@ import numpy as np
 from numba import float64
 
 from adasde.kernels.compilation import inlined
-from adasde.kernels.elementary import exp, expm1, polynomial, sign
+from adasde.kernels.elementary import exp, expm1, polynomial, sign, two_polynomials
 from adasde.kernels.elementary import log as log_of_normal
 from adasde.kernels.elementary import log1p as log1p_of_finite
 from adasde.kernels.empirical import empirical_sign
@@ -155,8 +155,8 @@ def erf(x: float) -> float:
     """
     a = abs(x)
     a = ERF_END if a > ERF_END else a
-    u = a * a
-    y = a * polynomial(u, ERF_P) / polynomial(u, ERF_Q)
+    p, q = two_polynomials(a * a, ERF_P, ERF_Q)
+    y = a * p / q
     y = 1.0 if y > 1.0 else y
     return math.copysign(y, x)
 

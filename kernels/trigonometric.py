@@ -1,6 +1,6 @@
 """Sine, cosine and arc tangent of float64 over lanes; `tests/kernels/fit_erf.py` made the tables."""
 
-# helpers 7bf203b29bf5: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 46599e13a869: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math

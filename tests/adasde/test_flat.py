@@ -109,6 +109,6 @@ def test_the_text_keeps_the_operations() -> None:
     step = kernels("sgd").MODELS["sde"]["gaussian"]
     text = fusion.flat_text(step.body, "plane", step.noises, False)
     for i in range(2):
-        assert f"state[0, {i}, j] = x - G * dt - c1 * s * z1" in text
+        assert f"state[0, {i}, j] = x_{i} - G_{i} * dt - c1 * s_{i} * z1_{i}" in text
     with pytest.raises(OSError, match="form of a generated step"):
         fusion.flat_text(fusion.flat_text, "plane", 1, False)  # type: ignore[arg-type]

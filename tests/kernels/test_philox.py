@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from adasde.kernels.normals import draw_words
-from adasde.kernels.philox import path_words, philox
+from adasde.kernels import philox as home
+from adasde.kernels.normals import draw_words, word_buffers
+from adasde.kernels.philox import pairs_of_paths, path_words, philox, share_rounds
 
 M32 = 0xFFFFFFFF
 
@@ -56,3 +57,18 @@ def test_lanes() -> None:
     for j in range(words.shape[1]):
         single = path_words(*(np.uint64(v) for v in (first + j, block, stream, seed + 2**64)))
         assert words[:, j].view(np.uint32).tolist() == [int(word) for word in single]
+
+
+@pytest.mark.parametrize("at_once", [2, 4])
+def test_paths_side_by_side(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four paths at once, for processors with 32 registers, and two give every path its words; 11 pairs leave one
+    over."""
+    monkeypatch.setattr(home, "_FOUR_AT_ONCE", at_once == 4)
+    words, shared = word_buffers(22)
+    path, block, stream, seed = 1000, 77, 3, 2**40 + 5
+    share_rounds(shared, path, np.uint64(stream << 24), np.uint64(seed))
+    # The function of Python itself: what is compiled has the choice of this processor frozen into it.
+    pairs_of_paths.py_func(words, shared, np.uint64(0), np.uint64(block), np.uint64(seed))
+    for j in range(22):
+        single = path_words(*(np.uint64(v) for v in (path + j, block, stream, seed)))
+        assert words.view(np.uint32)[:, j].tolist() == [int(word) for word in single]
