@@ -6,7 +6,7 @@ in the same way. The motion behind sign(g) has a correlation that depends on the
 where Sigma depends on x, so are all.
 """
 
-# helpers 864053ce30ea: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers f22ee295a640: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math

@@ -1,6 +1,6 @@
 """Gaussian draws in double precision, see `draws` and `normals64`."""
 
-# helpers 00cecc67806d: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 19e1215d0b35: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import numpy as np

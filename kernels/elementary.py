@@ -78,6 +78,16 @@ def horner(u: Real, c: tuple[Real, ...]) -> Real:
 
 
 @inlined()
+def two_horners(u: Real, c: tuple[Real, ...], d: tuple[Real, ...]) -> tuple[Real, Real]:
+    """`horner` for two tuples of one length, in turn: a CPU does not look ahead far enough to start the second while
+    the first one waits."""
+    y, z = c[len(c) - 1], d[len(c) - 1]
+    for k in range(len(c) - 2, -1, -1):
+        y, z = fma(y, u, c[k]), fma(z, u, d[k])
+    return y, z
+
+
+@inlined()
 def polynomial(u: Real, c: tuple[Real, ...]) -> Real:
     """sum_k c[k] u^k for a tuple c of two or more numbers: even and odd powers, each by Horner's rule in u^2.
 
@@ -97,8 +107,7 @@ def polynomial(u: Real, c: tuple[Real, ...]) -> Real:
 
 @inlined()
 def two_polynomials(u: Real, c: tuple[Real, ...], d: tuple[Real, ...]) -> tuple[Real, Real]:
-    """`polynomial` for two tuples of one odd length. Four chains in turn: a CPU does not look ahead far enough to start
-    the second polynomial while the first one waits."""
+    """`polynomial` for two tuples of one odd length, all four chains in turn, see `two_horners`."""
     v = u * u
     n = len(c)
     c_high, c_low, d_high, d_low = c[n - 1], c[n - 2], d[n - 1], d[n - 2]

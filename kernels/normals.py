@@ -11,7 +11,7 @@ from the same stream are therefore dependent. Of two words w the first makes U a
 U lies strictly between 0 and 1, so that no draw is infinite.
 """
 
-# helpers 02547e4d07fe: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 868e7bfbd852: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
@@ -20,7 +20,7 @@ import numpy as np
 from numba import float32, float64, int32, int64, types
 
 from adasde.kernels.compilation import compiled, inlined
-from adasde.kernels.elementary import bits_of, expm1, float_of, fma, horner, log, polynomial
+from adasde.kernels.elementary import bits_of, expm1, float_of, fma, horner, log, polynomial, two_horners
 from adasde.kernels.lanes import LANES
 from adasde.kernels.philox import draw_block
 
@@ -79,8 +79,9 @@ def radius_cosine_sine32(square: np.float32, turn: np.int32) -> tuple[np.float32
     u = x * x
     half_turn = np.int32(np.int32(turn + _QUARTER_TURN) & _SIGN)
     r = math.sqrt(square)
+    cosine, sine = two_horners(u, COSINE32_P, SINE32_P)
     # A flipped bit instead of a product with +-1 or a choice: one operation.
-    return float_of(np.int32(bits_of(r) ^ half_turn)), horner(u, COSINE32_P), x * horner(u, SINE32_P)
+    return float_of(np.int32(bits_of(r) ^ half_turn)), cosine, x * sine
 
 
 @inlined()

@@ -7,7 +7,7 @@ A number takes two words of a Philox block for U and two for V, of which 52 and 
 Block b gives the numbers 2 b and 2 b + 1 of `fill_layer64`, and number b of both pairs and Student-t variates.
 """
 
-# helpers 7e0a692f0028: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 7a8f489a8015: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
@@ -16,7 +16,7 @@ import numpy as np
 from numba import float64, int64, types
 
 from adasde.kernels.compilation import compiled, inlined
-from adasde.kernels.elementary import LOG_P, bits_of, expm1, float_of, fma, horner, log
+from adasde.kernels.elementary import LOG_P, bits_of, expm1, float_of, fma, horner, log, two_horners
 from adasde.kernels.lanes import LANES
 from adasde.kernels.normals import layer_row
 from adasde.kernels.philox import BITS, ROUNDS, draw_block
@@ -69,8 +69,8 @@ def cosine_sine64(bits: int) -> tuple[float, float]:
     """
     x: float = fma(float_of((((bits << 2) >> 12) & _MANTISSA) ^ _ONE_AND_A_HALF) - 1.5, 0.25, _EIGHTH_ULP)
     q = bits + _EIGHTH_TURN
-    u = x * x
-    sine, cosine = x * horner(u, SINE64_P), horner(u, COSINE64_P)
+    cosine, sine = two_horners(x * x, COSINE64_P, SINE64_P)
+    sine *= x
     odd = (q >> 62) & 1 != 0
     along, across = (sine, cosine) if odd else (cosine, sine)
     return float_of(bits_of(along) ^ ((q + _QUARTER_TURN) & _SIGN)), float_of(bits_of(across) ^ (q & _SIGN))

@@ -4,7 +4,7 @@ R. L. Plackett, Biometrika 41, 1954; Z. Drezner and G. O. Wesolowsky, J. Stat. C
 Stat. Comput. 14, 2004, from which the way to treat correlations near one comes.
 """
 
-# helpers 8f0f819c0da2: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 23691f921a4d: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math

@@ -92,7 +92,7 @@ def one_round(c0: Word, c1: Word, c2: Word, c3: Word, k0: Word, k1: Word, m0: Wo
 
 @inlined()
 def _start(shared: np.ndarray, i: int, j: int, parts: tuple[Word, Word, Word]) -> Words:
-    """The words of path 2 j + i after two rounds."""
+    """The words of path r j + i after two rounds; shared is (4, r, n)."""
     c0, c2, c3 = parts
     return shared[0, i, j] ^ c0, shared[1, i, j], shared[2, i, j] ^ c2, c3
 
@@ -116,6 +116,11 @@ def _joined(low: Word, high: Word) -> np.int64:
 def _store_pair(words: np.ndarray, j: int, a: Words, b: Words) -> None:
     words[0, j], words[1, j] = _joined(a[0], b[0]), _joined(a[1], b[1])
     words[2, j], words[3, j] = _joined(a[2], b[2]), _joined(a[3], b[3])
+
+
+@inlined()
+def _store_words(bits: np.ndarray, j: int, a: Words) -> None:
+    bits[0, j], bits[1, j] = _joined(a[1], a[0]), _joined(a[3], a[2])
 
 
 @inlined(types.void(BITS, ROUNDS, uint64, uint64, uint64))
@@ -151,14 +156,26 @@ def pairs_of_words(bits: np.ndarray, shared: np.ndarray, path_high: Word, block:
     those of bits[1, j]; shared is (4, 1, n)."""
     m0, m1 = shared[3, 0, 0] & _WORD, shared[3, 0, 1] & _WORD
     k0, k1 = seed & _WORD, seed >> _HALF
-    c0, c2, c3 = block_rounds(path_high, block, k0, k1)
-    for j in range(bits.shape[1]):
-        a0, a1, a2, a3 = shared[0, 0, j] ^ c0, shared[1, 0, j], shared[2, 0, j] ^ c2, c3
-        q0, q1 = (k0 + _TWO * _WEYL[0]) & _WORD, (k1 + _TWO * _WEYL[1]) & _WORD
+    parts = block_rounds(path_high, block, k0, k1)
+    k0, k1 = (k0 + _TWO * _WEYL[0]) & _WORD, (k1 + _TWO * _WEYL[1]) & _WORD
+    q0, q1 = (k0 + _FOUR * _WEYL[0]) & _WORD, (k1 + _FOUR * _WEYL[1]) & _WORD
+    n = bits.shape[1] // 4 if _FOUR_AT_ONCE else 0
+    for j in range(n):
+        a, b = _start(shared, 0, j, parts), _start(shared, 0, n + j, parts)
+        c, d = _start(shared, 0, 2 * n + j, parts), _start(shared, 0, 3 * n + j, parts)
+        a, b, c, d = _four_rounds(a, b, c, d, k0, k1, m0, m1)
+        a, b, c, d = _four_rounds(a, b, c, d, q0, q1, m0, m1)
+        _store_words(bits, j, a)
+        _store_words(bits, n + j, b)
+        _store_words(bits, 2 * n + j, c)
+        _store_words(bits, 3 * n + j, d)
+    for j in range(4 * n, bits.shape[1]):
+        a = _start(shared, 0, j, parts)
+        q0, q1 = k0, k1
         for _ in range(8):
-            a0, a1, a2, a3 = one_round(a0, a1, a2, a3, q0, q1, m0, m1)
+            a = one_round(*a, q0, q1, m0, m1)
             q0, q1 = (q0 + _WEYL[0]) & _WORD, (q1 + _WEYL[1]) & _WORD
-        bits[0, j], bits[1, j] = _joined(a1, a0), _joined(a3, a2)
+        _store_words(bits, j, a)
 
 
 @compiled(types.void(BITS, int64, int64, uint64, uint64, uint64))

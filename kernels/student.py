@@ -1,6 +1,6 @@
 """Draws under Student-t noise, see `draws`."""
 
-# helpers 7e0a692f0028: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 7a8f489a8015: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import numpy as np

@@ -1,6 +1,6 @@
 """Draws under Student-t noise in double precision, see `draws`."""
 
-# helpers 0b633e9c26d3: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers a31e40e4603f: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import numpy as np

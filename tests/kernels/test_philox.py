@@ -7,7 +7,7 @@ import pytest
 
 from adasde.kernels import philox as home
 from adasde.kernels.normals import draw_words, word_buffers
-from adasde.kernels.philox import pairs_of_paths, path_words, philox, share_rounds
+from adasde.kernels.philox import pairs_of_paths, pairs_of_words, path_words, philox, share_rounds
 
 M32 = 0xFFFFFFFF
 
@@ -61,14 +61,17 @@ def test_lanes() -> None:
 
 @pytest.mark.parametrize("at_once", [2, 4])
 def test_paths_side_by_side(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Four paths at once, for processors with 32 registers, and two give every path its words; 11 pairs leave one
-    over."""
+    """Four paths at once, for processors with 32 registers, and two give every path its words; of 22 paths some
+    are left over."""
     monkeypatch.setattr(home, "_FOUR_AT_ONCE", at_once == 4)
-    words, shared = word_buffers(22)
     path, block, stream, seed = 1000, 77, 3, 2**40 + 5
-    share_rounds(shared, path, np.uint64(stream << 24), np.uint64(seed))
-    # The function of Python itself: what is compiled has the choice of this processor frozen into it.
-    pairs_of_paths.py_func(words, shared, np.uint64(0), np.uint64(block), np.uint64(seed))
+    words, shared = word_buffers(22)
+    bits, shared_bits = np.empty((2, 22), np.int64), np.empty((4, 1, 22), np.uint64)
+    # The functions of Python itself: what is compiled has the choice of this processor frozen into it.
+    for function, out, rounds in ((pairs_of_paths, words, shared), (pairs_of_words, bits, shared_bits)):
+        share_rounds(rounds, path, np.uint64(stream << 24), np.uint64(seed))
+        function.py_func(out, rounds, np.uint64(0), np.uint64(block), np.uint64(seed))
     for j in range(22):
-        single = path_words(*(np.uint64(v) for v in (path + j, block, stream, seed)))
-        assert words.view(np.uint32)[:, j].tolist() == [int(word) for word in single]
+        single = [int(w) for w in path_words(*(np.uint64(v) for v in (path + j, block, stream, seed)))]
+        assert words.view(np.uint32)[:, j].tolist() == single
+        assert bits.view(np.uint32)[:, 2 * j : 2 * j + 2].ravel().tolist() == [single[k] for k in (1, 0, 3, 2)]
