@@ -33,12 +33,13 @@ RULES = (
     *("sgd_clip_value", "sgd_clip_norm", "normalized_sgd"),
     *("signsgd_mean", "signsgd_majority", "sto_sign_majority"),
     *("usam", "sam", "sam_elementwise", "extragradient", "svag"),
-    *("lars", "lamb"),
+    *("lars", "lamb", "lars_summed", "lamb_clamped"),
     *("dp_sgd", "dp_signsgd"),
     *("rand_k", "sparsified_sgd", "qsgd", "ef_top_k", "ef_signsgd", "ef_sto_sign"),
-    *("shgd", "muon"),
+    *("shgd", "muon", "muon_optax", "adam_clipped"),
 )
 COUPLED = ("sgd_clip_norm", "normalized_sgd", "sam", "lars", "lamb", "dp_sgd", "dp_signsgd", "rand_k", "qsgd", "muon")
+COUPLED += ("muon_optax", "lars_summed", "lamb_clamped")
 BOUND, SIGMA = sp.symbols("bound privacy_noise", positive=True)
 
 
@@ -170,7 +171,7 @@ def test_error_feedback_leaves_the_input_exact(name, moved):
 # Algorithms against the rule in numpy, and one-step moments
 
 
-@pytest.mark.parametrize("name", ["dp_sgd", "qsgd", "lamb", "muon", "shgd", "sam"])
+@pytest.mark.parametrize("name", ["dp_sgd", "qsgd", "lamb", "muon", "shgd", "sam", "adam_clipped"])
 def test_generated_steps_equal_the_rule_in_numpy(name):
     """Sums over coordinates, workers, further gradients, matrices: the generated stages and a walk in numpy."""
     assert staged_check(name).outcome == "holds"
@@ -212,7 +213,8 @@ def about(name: str, model: str = "sde"):
 
 
 @pytest.mark.parametrize(
-    "name", ["svag", "dp_sign", "sam_elementwise", "signsgd_majority", "sto_sign_majority", "sgld"]
+    "name",
+    ["svag", "dp_sign", "sam_elementwise", "signsgd_majority", "sto_sign_majority", "sgld", "adam_clipped"],
 )
 def test_one_step_moments_hold(name):
     """Quadrature over Z and the own draw or a further minibatch; the binomial law where workers vote."""
