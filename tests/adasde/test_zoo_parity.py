@@ -209,6 +209,36 @@ def test_admeta_is_the_papers_listing(name: str) -> None:
     assert np.abs(found - admeta(name == "admeta_r")).max() < 1e-12
 
 
+def discounted_sums(beta: float, gamma: float, largest: float) -> np.ndarray:
+    """The average of clipped Adam as the paper has it: z = -clip_D(gamma m/sqrt v) of discounted sums m and v, where
+    0/0 is 0, x += alpha z with alpha ~ Exp(1), and ((beta - beta^t) average + (1 - beta) x)/(1 - beta^t)."""
+    data = parity.stored()
+    x, *forces = data["x0"], data["a"], data["s"], data["noise"].astype(float)
+    summed, squares, average, rows = *(np.zeros_like(x) for _ in range(3)), []
+    for t in range(1, parity.reference.STEPS + 1):
+        force = parity.reference.Force(t, *forces)
+        g = force(x)
+        summed, squares = beta * summed + g, beta**2 * squares + g**2
+        ratio = np.divide(summed, np.sqrt(squares), out=np.zeros_like(x), where=squares > 0)
+        alpha = 1 + parity.rule_walk.draws(force)["exponential"][0, :, 0]
+        x = x - alpha * np.clip(gamma * ratio, -largest, largest)
+        average = ((beta - beta**t) * average + (1 - beta) * x) / (1 - beta**t)
+        rows.append(average)
+    return np.array([rows[t - 1] for t in parity.reference.SAVED])
+
+
+def test_clipped_adam_is_the_papers_sums_in_other_units() -> None:
+    """gamma = lr sqrt((1 - beta)/(1 + beta)) and D = lr clip: expressions and generated code, to 1e-12; the clip holds
+    some steps and lets others pass."""
+    rule, beta, lr, clip = registry()["adam_clipped"], 0.95, 1e-2, 0.5
+    given, gamma = {"beta1": beta, "lr": lr, "clip": clip, "eps": 1e-30}, lr * np.sqrt((1 - beta) / (1 + beta))
+    exact = discounted_sums(beta, gamma, lr * clip)
+    for advance in (None, stepped(rule.name)):
+        assert np.abs(parity.trajectory(rule, given, advance) - exact).max() < 1e-12
+    for other in (discounted_sums(beta, gamma, 1.0), discounted_sums(beta, 1.0, lr * clip)):
+        assert np.abs(other - exact).max() > 1e-2
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("package", PACKAGES)
 def test_the_packages_installed_here_agree(package: str) -> None:

@@ -85,8 +85,10 @@ def slope_and_scale(force: reference.Force) -> tuple[Array, Array]:
 
 
 def draws(force: reference.Force) -> dict[str, Array]:
-    """The step's draws (m, D, 1) by kind: Z of the first minibatch, those of the examples, and optax's private ones."""
+    """The step's draws (m, D, 1) by kind: Z of the first minibatch, those of the examples, optax's private ones, and of
+    the other kinds some that belong to the step."""
     noise = [force.draw(), *(force.draw(example) for example in range(reference.EXAMPLES))]
-    empty = np.empty((0, len(force.a), 1))
     normal = stored()["private_normals"][force.step - 1][None, :, None]
-    return {"noise": np.array(noise)[..., None], "normal": normal, "uniform": empty, "exponential": empty}
+    random, shape = np.random.default_rng(force.step), (1, len(force.a), 1)
+    others = {"uniform": random.uniform(-1, 1, shape), "exponential": random.exponential(size=shape) - 1}
+    return {"noise": np.array(noise)[..., None], "normal": normal, **others}
