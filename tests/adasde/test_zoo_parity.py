@@ -96,6 +96,7 @@ def test_clips_clip_some_steps_and_not_others() -> None:
         ("momentum damped", lambda update: update.subs(sp.Eq(k, 1), sp.false)),
         ("adabelief", lambda update: update.subs(eta, eta * (1 + 1e-9))),
         ("yogi", lambda update: update.subs(k, k + 1)),
+        ("lamb_clamped far", lambda update: update.replace(sp.Min, lambda *e: next(y for y in e if y != 10))),
         ("muon_optax", lambda update: update.subs(k, k + 1)),
         ("sam", lambda update: update.replace(sampled, lambda at, batch: sampled(at + (at - x) / 10**6, batch))),
         ("dp_sgd", lambda update: update.subs(own_noise("normal"), -own_noise("normal"))),
@@ -104,11 +105,11 @@ def test_clips_clip_some_steps_and_not_others() -> None:
 )
 def test_a_changed_rule_is_noticed(case: str, change: Callable[[sp.Expr], sp.Expr]) -> None:
     """No first step of its own, a learning rate off by 1e-9, a bias correction one step late, a radius off by 1e-6,
-    noise of the other sign, a ratio of lengths off by 1e-9."""
+    noise of the other sign, a ratio of lengths off by 1e-9, a length without its upper bound."""
     setting = next(setting for setting in SETTINGS if setting["case"] == case)
     rule = registry()[setting["rule"]]
     wrong = dataclasses.replace(rule, update=tuple(map(change, rule.update)))
-    gap = np.abs(parity.trajectory(wrong, setting["ours"]) - parity.stored()[case]).max()
+    gap = np.abs(parity.trajectory(wrong, setting["ours"], start=setting["start"]) - parity.stored()[case]).max()
     assert gap > 1e-11
 
 
@@ -163,7 +164,7 @@ def test_generated_steps_are_the_rules(name: str) -> None:
 def test_generated_stages_are_those_of_the_packages(case: str) -> None:
     """Norms, further gradients, examples and matrices in the generated code itself, against the package."""
     setting = next(setting for setting in SETTINGS if setting["case"] == case)
-    found = parity.trajectory(registry()[setting["rule"]], setting["ours"], stepped(setting["rule"]))
+    found = parity.trajectory(registry()[setting["rule"]], setting["ours"], stepped(setting["rule"]), setting["start"])
     assert np.abs(found - parity.stored()[case]).max() <= parity.TOLERANCE
 
 

@@ -70,7 +70,7 @@ def followed(setting: dict[str, Any], inputs: tuple[Array, Array, Array, Array])
     from zoo_packages import walking
 
     x0, *parts = inputs
-    with walking(setting, x0) as advance:
+    with walking(setting, setting["start"] * x0) as advance:
         rows = [advance(Force(step, *parts)) for step in range(1, STEPS + 1)]
     return np.array([rows[step - 1] for step in SAVED])
 

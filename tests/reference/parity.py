@@ -100,6 +100,7 @@ DISAGREEMENTS = [
 ]
 
 
+@cache
 def settings() -> list[dict[str, Any]]:
     """All cases that the file holds."""
     found: list[dict[str, Any]] = json.loads(str(stored()["about"]))["settings"]
@@ -113,12 +114,13 @@ def comparisons() -> list[dict[str, Any]]:
 
 def difference(rule: str, case: str, given: Mapping[str, float]) -> float:
     """max |ours - theirs| over coordinates and saved steps."""
-    return float(np.abs(_walked(rule, tuple(sorted(given.items()))) - stored()[case]).max())
+    start = next(setting["start"] for setting in settings() if setting["case"] == case)
+    return float(np.abs(_walked(rule, tuple(sorted(given.items())), start) - stored()[case]).max())
 
 
 @cache
-def _walked(rule: str, given: tuple[tuple[str, float], ...]) -> np.ndarray:
-    return trajectory(registry()[rule], dict(given))
+def _walked(rule: str, given: tuple[tuple[str, float], ...], start: float) -> np.ndarray:
+    return trajectory(registry()[rule], dict(given), start=start)
 
 
 @cache

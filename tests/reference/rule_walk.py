@@ -26,13 +26,15 @@ def stored() -> dict[str, Array]:
         return {name: file[name] for name in file.files}
 
 
-def trajectory(rule: UpdateRule, given: Mapping[str, float], advance: Advance | None = None) -> Array:
+def trajectory(
+    rule: UpdateRule, given: Mapping[str, float], advance: Advance | None = None, start: float = 1.0
+) -> Array:
     """x (SAVED, D) of a rule on the protocol; of its last state where that is an average of the parameters.
 
-    ``advance`` takes the place of the rule's expressions, e.g. a generated step.
+    ``advance`` takes the place of the rule's expressions, e.g. a generated step; ``start`` multiplies x0.
     """
     data = stored()
-    x0, *parts = data["x0"], data["a"], data["s"], data["noise"].astype(np.float64)
+    x0, *parts = start * data["x0"], data["a"], data["s"], data["noise"].astype(np.float64)
     values = {h.name: h.default for h in rule.hyperparameters} | {"lr": LR} | dict(given)
     numbers = [values[h.name] for h in rule.hyperparameters]
     state = [x0, *(np.zeros_like(x0) for _ in rule.states[1:])]

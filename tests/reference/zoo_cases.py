@@ -24,15 +24,17 @@ def case(
     ours: dict[str, float],
     shape: tuple[int, ...] = (-1,),
     alike: bool = True,
+    start: float = 1.0,
     **theirs: Any,
 ) -> dict[str, Any]:
     """One comparison: our rule with its hyperparameters, and the package's optimizer with its arguments.
 
     shape   of the parameters in the package; matrices row by row
     alike   False for a case that stands for a known disagreement
+    start   what the start x0 of the protocol is multiplied by
     """
     shown = {"case": name, "rule": rule, "package": package, "optimizer": optimizer, "ours": ours}
-    return {**shown, "theirs": theirs, "shape": list(shape), "alike": alike}
+    return {**shown, "theirs": theirs, "shape": list(shape), "alike": alike, "start": start}
 
 
 def settings() -> list[dict[str, Any]]:
@@ -154,6 +156,7 @@ def whole_vectors() -> list[dict[str, Any]]:
         case("lars_summed", "lars_summed", po, "LARS", decayed | {"lr": 1.0}, (6, 4), **decayed),
         case("lamb", "lamb", "optax", "lamb", decayed, **decayed),
         case("lamb_clamped", "lamb_clamped", po, "Lamb", decayed, **decayed),
+        case("lamb_clamped far", "lamb_clamped", po, "Lamb from 3 x0", decayed, start=3.0, **decayed),
         case("dp_sgd", "dp_sgd", "optax", f"{private} + sgd", ours_private, **aggregate),
         case("dp_signsgd", "dp_signsgd", "optax", f"{private} + sign_sgd", ours_private, **aggregate),
     ]
