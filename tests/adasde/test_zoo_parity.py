@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -74,6 +75,12 @@ def test_every_rule_of_a_package_is_compared() -> None:
     assert others == ["none"] and {*compared, *papers} == set(registry())
     assert {registry()[name].dialect for name in papers} == {"paper"} and compared.isdisjoint(papers)
     assert set(PACKAGES) == {setting["package"] for setting in SETTINGS}
+
+
+def test_the_file_holds_the_cases_of_today() -> None:
+    """A case that is changed, or added, has no trajectory before `make_zoo_trajectories` is run again."""
+    cases = json.loads(json.dumps(parity.reference.settings()))
+    assert cases == parity.settings() and {case["case"] for case in cases} <= set(parity.stored())
 
 
 def test_clips_clip_some_steps_and_not_others() -> None:
