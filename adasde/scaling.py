@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 DECAYS = ("linear", "power")
 """How a decay changes: 1 - beta -> kappa (1 - beta), or beta -> beta^kappa, equal to first order in 1 - beta."""
 DIALECTS = ("torch", "optax", "mosaicml")
-"""Whose weight decay: x <- (1 - lr wd) x in torch and optax, x <- (1 - wd) x in MosaicML's decoupled optimizers."""
+"""Whose weight decay: x <- (1 - lr wd) x in torch and optax, x <- (1 - wd) x in MosaicML's decoupled optimizers. What
+is added to the gradient instead is a part of the loss in all of them."""
 SHORT_WINDOW = 3.0
 """Steps of the averaging window 1/(1 - beta1) below which it is no average any more."""
 LINEAR = 0.95
@@ -56,10 +57,15 @@ class Scaling:
     def kappa(self) -> float:
         return self.batch[1] / self.batch[0]
 
+    @property
+    def bare_decay(self) -> bool:
+        """Whether the weight decay is one that the dialect does not multiply by lr."""
+        return bare_decay(self.rule, self.dialect)
+
     def rule_values(self, values: Mapping[str, float]) -> dict[str, float]:
         """Hyperparameters of the dialect in those of the rule."""
         found = dict(values)
-        if self.dialect == "mosaicml" and found.get("weight_decay"):
+        if self.bare_decay and found.get("weight_decay"):
             found["weight_decay"] /= found["lr"]
         return found
 
@@ -82,7 +88,7 @@ class Scaling:
             "regime_test": self.regime_test,
             "cautions": list(self.cautions),
             "torch": torch_line(self.rule, self.after, self.dialect),
-            "optax": optax_line(self.rule, self.after, self.dialect),
+            "optax": optax_line(self.rule, self.rule_values(self.after)),
         }
 
     def _side(self, values: dict[str, float], end: int) -> dict[str, Any]:
@@ -135,7 +141,7 @@ def scale(
     kappa = batch[1] / batch[0]
     decay_names = [h.name for h in rule.hyperparameters if h.rate is not None]
     multipliers = {f"1 - {name}" if name in decay_names else name: derived.multiplier(name, kappa) for name in before}
-    if dialect == "mosaicml" and "weight_decay" in before:
+    if bare_decay(rule, dialect):
         multipliers["weight_decay"] *= multipliers["lr"]
     factors = {name: multipliers[f"1 - {name}"] for name in decay_names}
     power = {name: _short(before[name] ** factors[name]) for name in decay_names}
@@ -148,6 +154,15 @@ def scale(
     run = _run(kappa, steps, warmup, ema)
     found = Scaling(rule, derived, batch, decays, dialect, before, after, linear, power, multipliers, run, test, ())
     return replace(found, cautions=tuple(_cautions(found, noise_scale)))
+
+
+def bare_decay(rule: UpdateRule, dialect: str) -> bool:
+    """Whether a rule has decoupled weight decay that the dialect does not multiply by lr."""
+    from adasde.derive.one_step import decay_in_the_loss
+
+    coupled = decay_in_the_loss(rule)
+    decays = {h.name for h in rule.hyperparameters} - ({coupled.name} if coupled is not None else set())
+    return dialect == "mosaicml" and "weight_decay" in decays
 
 
 def _values(rule: UpdateRule, given: Mapping[str, float]) -> dict[str, float]:

@@ -46,10 +46,8 @@ def torch_line(rule: UpdateRule, values: Mapping[str, float], dialect: str) -> s
     return _filled((MOSAICML if dialect == "mosaicml" else TORCH).get(library_name(rule) or ""), values)
 
 
-def optax_line(rule: UpdateRule, values: Mapping[str, float], dialect: str) -> str | None:
-    """The optimizer in optax, whose decay is that of torch; None where it has no such optimizer."""
-    if dialect == "mosaicml" and values.get("weight_decay"):
-        values = {**values, "weight_decay": values["weight_decay"] / values["lr"]}
+def optax_line(rule: UpdateRule, values: Mapping[str, float]) -> str | None:
+    """The optimizer in optax, whose decay is that of the rule; None where it has no such optimizer."""
     return _filled(OPTAX.get(library_name(rule) or ""), values)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 CITATIONS = {
     "abadi2016": "M. Abadi et al., Deep learning with differential privacy, CCS 2016",
+    "ahn2024": "K. Ahn and A. Cutkosky, Adam with model exponential moving average is effective for nonconvex "
+    "optimization, arXiv 2405.18199, 2024",
     "alistarh2017": "D. Alistarh et al., QSGD: communication-efficient SGD via gradient quantization and encoding, "
     "NeurIPS 2017",
     "andriushchenko2022": "M. Andriushchenko and N. Flammarion, Towards understanding sharpness-aware minimization, "

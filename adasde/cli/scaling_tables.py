@@ -53,7 +53,7 @@ def _samples(number: float | None) -> str:
 def _hyperparameter(found: Scaling, name: str, value: float) -> tuple[str, ...]:
     power = str(found.derived.powers[name])
     if name not in found.linear:
-        if name == "weight_decay" and found.dialect == "mosaicml":
+        if name == "weight_decay" and found.bare_decay:
             power = str(found.derived.powers[name] + found.derived.powers["lr"])
         return name, f"{value:.10g}", f"{found.after[name]:.10g}", f"x {found.multipliers[name]:.6g}", power
     linear, by_power = found.linear[name], found.power[name]

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
 
 import numpy as np
 import sympy as sp
@@ -75,8 +77,7 @@ class _Walk:
             return np.where(
                 self(expression.args[0].args[1]), self(expression.args[0].args[0]), self(expression.args[1].args[0])
             )
-        stand_ins = [sp.Dummy(real=True) for _ in expression.args]
-        function = sp.lambdify(stand_ins, expression.func(*stand_ins, evaluate=False), ["scipy", "numpy"])
+        function = _function(expression.func, len(expression.args))
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(function(*(self(argument) for argument in expression.args)), dtype=np.float64)
 
@@ -124,6 +125,13 @@ class _Walk:
             total = total + self(u)
         self.places, self.found = outer, memory
         return total / count
+
+
+@cache
+def _function(kind: Callable[..., sp.Expr], arity: int) -> Any:
+    """numpy's own function for one kind of node: a walk over many steps asks for few of them, over and over."""
+    stand_ins = [sp.Dummy(real=True) for _ in range(arity)]
+    return sp.lambdify(stand_ins, kind(*stand_ins, evaluate=False), ["scipy", "numpy"])
 
 
 def _outside_of_teams(expressions: tuple[sp.Expr, ...]) -> list[sp.Expr]:

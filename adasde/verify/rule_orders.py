@@ -73,7 +73,7 @@ def page(rows: dict[str, RuleOrders]) -> str:
     for name, rule in registry().items():
         measured = rows[name].measured
         orders = (f"{measured[model]:.2f}" if model in measured else "-" for model in ("sde", "order2"))
-        cells = (f"`{name}`", rule.dialect, " ".join(map(str, rule.states)), *orders, rule.title)
+        cells = (f"`{name}`", rule.dialect, " ".join(map(str, rule.states)), *orders, rule.title.replace("|", "\\|"))
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "## Why models do not exist", "", "| rule | model | reason |", "|---|---|---|"]
     for name in registry():

@@ -10,9 +10,9 @@ def sgd_clip_value(clip=hyperparameter("clip", 1.0, "(0, inf)", "largest entry o
 
 
 @update_rule(states=(x,), dialect="torch", cite="pascanu2013")
-def sgd_clip_norm(clip=hyperparameter("clip", 1.0, "(0, inf)", "largest norm of a gradient")):
-    """SGD with the gradient clipped to the norm c: g min(1, c/(|g| + 1e-6))."""
-    return {x: x - eta * g * Min(1, clip / (norm(g) + 1e-6))}
+def sgd_clip_norm(clip=hyperparameter("clip", 1.0, "(0, inf)", "largest norm of a gradient"), eps=stabiliser(1e-6)):
+    """SGD with the gradient clipped to the norm c: g min(1, c/(|g| + eps)); eps is 0 in optax."""
+    return {x: x - eta * g * Min(1, clip / (norm(g) + eps))}
 
 
 @update_rule(states=(x,), dialect="optax", cite="hazan2015")

@@ -33,12 +33,14 @@ RULES = (
     *("sgd_clip_value", "sgd_clip_norm", "normalized_sgd"),
     *("signsgd_mean", "signsgd_majority", "sto_sign_majority"),
     *("usam", "sam", "sam_elementwise", "extragradient", "svag"),
-    *("lars", "lamb"),
+    *("lars", "lamb", "lars_summed", "lamb_clamped"),
     *("dp_sgd", "dp_signsgd"),
     *("rand_k", "sparsified_sgd", "qsgd", "ef_top_k", "ef_signsgd", "ef_sto_sign"),
-    *("shgd", "muon"),
+    *("shgd", "muon", "muon_optax", "adam_clipped"),
 )
 COUPLED = ("sgd_clip_norm", "normalized_sgd", "sam", "lars", "lamb", "dp_sgd", "dp_signsgd", "rand_k", "qsgd", "muon")
+COUPLED += ("muon_optax", "lars_summed", "lamb_clamped")
+CLIPPED = pytest.param("adam_clipped", marks=pytest.mark.slow)
 BOUND, SIGMA = sp.symbols("bound privacy_noise", positive=True)
 
 
@@ -212,7 +214,8 @@ def about(name: str, model: str = "sde"):
 
 
 @pytest.mark.parametrize(
-    "name", ["svag", "dp_sign", "sam_elementwise", "signsgd_majority", "sto_sign_majority", "sgld"]
+    "name",
+    ["svag", "dp_sign", "sam_elementwise", "signsgd_majority", "sto_sign_majority", "sgld", CLIPPED],
 )
 def test_one_step_moments_hold(name):
     """Quadrature over Z and the own draw or a further minibatch; the binomial law where workers vote."""

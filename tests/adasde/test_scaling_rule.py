@@ -136,6 +136,19 @@ def test_dialects_of_weight_decay():
     assert one.rule_values(one.after) == pytest.approx(other.rule_values(other.after))
 
 
+@pytest.mark.parametrize("name", ["adam_coupled", "sgd_coupled", "momentum"])
+def test_a_decay_in_the_gradient_has_no_dialect(name):
+    """g + wd x is a gradient of the loss in every library: nothing multiplies or divides it by lr."""
+    line = f"{name} --batch 256:1024 --lr 3e-4 --weight-decay 0.1 --json"
+    torch, mosaicml = (data(f"{line} --dialect {dialect}") for dialect in ("torch", "mosaicml"))
+    assert mosaicml["after"] == torch["after"] and mosaicml["multipliers"] == torch["multipliers"]
+    assert mosaicml["after"]["weight_decay"] == 0.1 and mosaicml["multipliers"]["weight_decay"] == 1
+    found = scale(name, (256, 1024), {"lr": 3e-4, "weight_decay": 0.1}, dialect="mosaicml")
+    assert found.rule_values(found.after)["weight_decay"] == 0.1 and not found.bare_decay
+    text = run(f"{name} --batch 256:1024 --lr 3e-4 --weight-decay 0.1 --dialect mosaicml").stdout
+    assert [line.split()[-5:] for line in text.splitlines() if "│ weight_decay" in line] == [["x", "1", "│", "0", "│"]]
+
+
 def test_regime_from_gradient_statistics(tmp_path):
     """Three ways to give tr Sigma / |grad f|^2; a verdict for both batches; a caution where it differs."""
     file, trace, signal = tmp_path / "stats.json", 3000.0, 0.5
@@ -340,7 +353,7 @@ def test_lines_run_in_optax():
     values = {"lr": 0.1, "beta1": 0.8, "beta2": 0.97, "eps": 1e-7, "weight_decay": 0.02}
     files = {"momentum": MOMENTUM, "lion": LION, "signum": SIGNUM}
     for name in OPTAX:
-        line = optax_line(rule_of(files.get(name, name)), values, DIALECTS[0])
+        line = optax_line(rule_of(files.get(name, name)), values)
         update = eval(line, {"optax": optax})
         assert np.isfinite(update.update(np.ones(2), update.init(np.ones(2)), np.ones(2))[0]).all()
 

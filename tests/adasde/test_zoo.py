@@ -44,15 +44,16 @@ REFUSED = {
 """Rules of one gradient in one coordinate without any SDE, with the reason."""
 COUPLED = {
     "the largest entries of a vector": ("ef_top_k", "rand_k"),
-    "the orthogonal factor of a matrix": ("muon",),
+    "the orthogonal factor of a matrix": ("muon", "muon_optax"),
     "a sum over coordinates (a norm) of what is random": (
         *("dp_sgd", "dp_signsgd", "ef_signsgd", "ef_sto_sign", "lamb", "lars", "normalized_sgd", "qsgd", "sam"),
-        "sgd_clip_norm",
+        *("sgd_clip_norm", "lamb_clamped", "lars_summed"),
     ),
 }
 """Rules without any SDE because of what couples their coordinates."""
 ORDER_ONE = {
     "as eta -> 0 the increment of x contains sign(m), and no noise of order one smooths it": ("signum", "tiger"),
+    "contains Max(-clip, Min(clip, m/P)), and no noise of order one smooths it": ("adam_clipped",),
     "a gradient elsewhere is expanded to first order": ("extragradient", "sam_elementwise", "shgd", "usam"),
     "noise of size sqrt(eta) makes the covariance of order one": ("sgld", "sgld_anisotropic"),
     "averaged out, it leaves a model of order one": ("adan", "adan_optax", "sigsigngrad", "tanhsigngrad"),
@@ -91,7 +92,7 @@ def test_a_refusal_reaches_the_user():
 
 def test_the_table_says_what_each_rule_has():
     """Every rule is in the table under its own digest; it has both models, or is in one of the lists above."""
-    assert set(ROWS) == set(registry()) and len(ROWS) >= 74
+    assert set(ROWS) == set(registry()) and len(ROWS) >= 78
     coupled, once = ({name for names in reasons.values() for name in names} for reasons in (COUPLED, ORDER_ONE))
     for name, rule in registry().items():
         assert ROWS[name].digest == rule_table.digest(rule), f"{name} changed: run {rule_orders.COMMAND} {name}"
@@ -185,6 +186,7 @@ def test_an_average_has_no_noise_of_its_own():
         ("schedule_free_sgd", {"lr": "1", "beta1": "0"}),
         ("sgd_averaged", {"lr": "1", "ema": "1"}),
         ("dp_sign", {"lr": "1/2", "privacy_noise": "-1/2"}),
+        ("adam_clipped", {"lr": "1/2", "beta1": "1", "clip": "0", "eps": "-1/2"}),
         ("signsgd_majority", {"lr": "1/2", "agents": "0"}),
         ("sgld", {"lr": "1", "temperature": "0"}),
         ("amsgrad", None),

@@ -62,7 +62,7 @@ def test_every_rule_cites_a_known_reference():
 
 
 RECALLED = {
-    *("dp_sign", "dp_signsgd", "ef_sto_sign", "qsgd", "sgd_random_scaling", "sgld", "sgld_anisotropic"),
+    *("adam_clipped", "dp_sign", "dp_signsgd", "ef_sto_sign", "qsgd", "sgd_random_scaling", "sgld", "sgld_anisotropic"),
     *("signsgd_majority", "sto_sign", "sto_sign_majority", "usam"),
 }
 """Rules that nobody read in print, nor in a package's source."""

@@ -15,99 +15,20 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parent))
+from zoo_cases import settings
+
 Array = np.ndarray
 COMMITTED = Path(__file__).with_name("zoo_trajectories.npz")
 SEED, D, STEPS, LATE = 60200, 24, 200, 3
+EXAMPLES = 4
 SAVED = (1, 2, 3, 5, 10, 20, 50, 100, 150, 200)
-Walk = Iterator[tuple[Array, Callable[[Array], Array]]]
-"""Pairs of x and of what moves x by a gradient and returns what is shown of it."""
-LR = 1e-2
-BETAS = {"beta1": 0.9, "beta2": 0.999}
-
-
-def case(name: str, rule: str, package: str, optimizer: str, ours: dict[str, float], **theirs: Any) -> dict[str, Any]:
-    """One comparison: our rule with its hyperparameters, and the package's optimizer with its arguments."""
-    return {"case": name, "rule": rule, "package": package, "optimizer": optimizer, "ours": ours, "theirs": theirs}
-
-
-def settings() -> list[dict[str, Any]]:
-    """All comparisons; ``lr`` goes to both sides."""
-    po = "pytorch_optimizer"
-    return [
-        case("sgd", "sgd", "optax", "sgd", {}),
-        case("sgd_coupled", "sgd_coupled", "torch", "SGD", {"weight_decay": 0.1}, weight_decay=0.1),
-        case("adam", "adam", "optax", "adam", BETAS),
-        case("adamw", "adamw", "optax", "adamw", BETAS | {"weight_decay": 0.02}, weight_decay=0.02),
-        case("adam_coupled", "adam_coupled", "torch", "Adam", BETAS | {"weight_decay": 0.02}, weight_decay=0.02),
-        case("rmsprop", "rmsprop", "optax", "rmsprop", {"beta2": 0.9}, decay=0.9, eps_in_sqrt=False),
-        case("rmsprop_optax", "rmsprop_optax", "optax", "rmsprop", {}),
-        case("signsgd", "signsgd", "optax", "sign_sgd", {}),
-        case("momentum", "momentum", "torch", "SGD", {"beta1": 0.9}, momentum=0.9),
-        case("momentum optax", "momentum", "optax", "sgd", {"beta1": 0.9}, momentum=0.9),
-        case(
-            "momentum damped",
-            "momentum",
-            "torch",
-            "SGD",
-            {"beta1": 0.9, "dampening": 0.5, "weight_decay": 0.02},
-            momentum=0.9,
-            dampening=0.5,
-            weight_decay=0.02,
-        ),
-        case(
-            "nesterov",
-            "nesterov",
-            "torch",
-            "SGD",
-            {"weight_decay": 0.02},
-            momentum=0.9,
-            nesterov=True,
-            weight_decay=0.02,
-        ),
-        case("nesterov optax", "nesterov", "optax", "sgd", {}, momentum=0.9, nesterov=True),
-        case("sgdw", "sgdw", po, "SGDW", {"weight_decay": 0.02}, momentum=0.9, weight_decay=0.02),
-        case("signum", "signum", "optax", "signum", {}),
-        case("signum decayed", "signum", po, "SignSGD", {"weight_decay": 0.02}, weight_decay=0.02),
-        case("tiger", "tiger", po, "Tiger", {}),
-        case("lion", "lion", "optax", "lion", {"weight_decay": 0.01}, weight_decay=0.01),
-        case("lion decayed", "lion", po, "Lion", {"weight_decay": 0.01}, weight_decay=0.01),
-        case("adagrad", "adagrad", "torch", "Adagrad", {"weight_decay": 0.02}, weight_decay=0.02),
-        case("adagrad_optax", "adagrad_optax", "optax", "adagrad", {}),
-        case("adadelta", "adadelta", "torch", "Adadelta", {"weight_decay": 0.02, "lr": 1.0}, weight_decay=0.02),
-        case("adadelta optax", "adadelta", "optax", "adadelta", {"lr": 1.0}),
-        case("adamax", "adamax", "torch", "Adamax", {}),
-        case("adamax optax", "adamax", "optax", "adamax", {}),
-        case("adamax po", "adamax", po, "AdaMax", {}),
-        case("amsgrad", "amsgrad", "torch", "Adam", BETAS, amsgrad=True),
-        case("amsgrad_optax", "amsgrad_optax", "optax", "amsgrad", BETAS),
-        case("nadam", "nadam", "torch", "NAdam", {}),
-        case("nadam_optax", "nadam_optax", "optax", "nadam", {}),
-        case("radam", "radam", "torch", "RAdam", {}),
-        case("radam_optax", "radam_optax", "optax", "radam", {}),
-        case("adabelief", "adabelief", "optax", "adabelief", {"floor": 1e-13}),
-        case("adabelief po", "adabelief", po, "AdaBelief", {"eps": 1e-8, "floor": 1e-5}, eps=1e-8),
-        case("yogi", "yogi", "optax", "yogi", {}),
-        case("yogi po", "yogi", po, "Yogi", {}),
-        case("adan", "adan", po, "Adan", {"weight_decay": 0.02}, weight_decay=0.02),
-        case("adan_optax", "adan_optax", "optax", "adan", {}),
-        case("ademamix", "ademamix", "optax", "ademamix", {}),
-        case("ademamix po", "ademamix", po, "AdEMAMix", {}),
-        case("adopt", "adopt", po, "ADOPT", {}),
-        case("adopt_optax", "adopt_optax", "optax", "adopt", {}),
-        case("diffgrad", "diffgrad", po, "DiffGrad", {}),
-        case("schedule_free_sgd", "schedule_free_sgd", "optax", "schedule_free_sgd", {}),
-        case("schedule_free_sgd po", "schedule_free_sgd", po, "ScheduleFreeSGD", {}),
-        case("schedule_free_adamw", "schedule_free_adamw", po, "ScheduleFreeAdamW", {}),
-        case("schedule_free_adamw optax", "schedule_free_adamw", "optax", "schedule_free_adamw", {"hidden_eps": 0.0}),
-        case("sgd_averaged", "sgd_averaged", "torch", "averaged SGD", {"ema": 0.99}),
-    ]
 
 
 def problem() -> tuple[Array, Array, Array, Array]:
@@ -119,102 +40,48 @@ def problem() -> tuple[Array, Array, Array, Array]:
     return x0, a, s, noise
 
 
-def gradient(x: Array, step: int, a: Array, s: Array, noise: Array) -> Array:
-    """g at x in step 1 ... STEPS; exactly zero in the first LATE coordinates up to step 10."""
-    g = a * x + s * noise[step - 1]
-    if step <= 10:
-        g[:LATE] = 0.0
-    return g
+@dataclass(frozen=True, eq=False)
+class Force:
+    """The gradient of step 1 ... STEPS, also at other points: a x + s N, exactly zero in the first LATE coordinates up
+    to step 10. Further examples of a step have the draws of other steps."""
+
+    step: int
+    a: Array
+    s: Array
+    noise: Array
+
+    def draw(self, example: int = 0) -> Array:
+        row: Array = self.noise[(self.step - 1 + example * STEPS // EXAMPLES) % STEPS]
+        return row
+
+    @property
+    def late(self) -> slice:
+        """The coordinates without a gradient."""
+        return slice(LATE if self.step <= 10 else 0)
+
+    def __call__(self, x: Array, example: int = 0) -> Array:
+        g = self.a * x + self.s * self.draw(example)
+        g[self.late] = 0.0
+        return g
 
 
 def followed(setting: dict[str, Any], inputs: tuple[Array, Array, Array, Array]) -> Array:
     """x (len(SAVED), D) of the package's optimizer after the steps SAVED; for an average, that of the average."""
-    x0, *forces = inputs
-    rows = []
-    with _walking(setting, x0) as walk:
-        for step, (x, advance) in zip(range(1, STEPS + 1), walk, strict=False):
-            shown = advance(gradient(x, step, *forces))
-            if step in SAVED:
-                rows.append(np.array(shown))
-    return np.array(rows)
+    from zoo_packages import walking
 
-
-@contextmanager
-def _walking(setting: dict[str, Any], x0: Array) -> Iterator[Walk]:
-    """The walk of a package, in double precision throughout: torch's NAdam keeps its product of momenta in torch's
-    default type."""
-    if setting["package"] == "optax":
-        import jax
-
-        jax.config.update("jax_enable_x64", True)
-        yield _optax(setting, x0)
-        return
-    import torch
-
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    try:
-        yield _torch(setting, x0)
-    finally:
-        torch.set_default_dtype(before)
-
-
-def _torch(setting: dict[str, Any], x0: Array) -> Walk:
-    import importlib
-
-    import torch
-
-    class Point(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.x = torch.nn.Parameter(torch.tensor(x0, dtype=torch.float64))
-
-    point = Point()
-    name = setting["optimizer"].rpartition(" ")[2]
-    home = importlib.import_module("torch.optim" if setting["package"] == "torch" else setting["package"])
-    lr = setting["ours"].get("lr", LR)
-    optimizer = getattr(home, name)([point.x], lr=lr, foreach=False, **setting["theirs"])
-    if hasattr(optimizer, "train"):
-        optimizer.train()
-    average = torch.optim.swa_utils.get_ema_multi_avg_fn(setting["ours"].get("ema", 0.0))
-    mean = torch.optim.swa_utils.AveragedModel(point, multi_avg_fn=average)
-
-    def advance(g: Array) -> Array:
-        point.x.grad = torch.tensor(g, dtype=torch.float64)
-        optimizer.step()
-        mean.update_parameters(point)
-        shown: Array = (mean.module.x if "averaged" in setting["optimizer"] else point.x).detach().numpy().copy()
-        return shown
-
-    while True:
-        yield point.x.detach().numpy().copy(), advance
-
-
-def _optax(setting: dict[str, Any], x0: Array) -> Walk:
-    import jax
-    import jax.numpy as jnp
-    import optax
-
-    name = setting["optimizer"]
-    home = optax if hasattr(optax, name) else optax.contrib
-    optimizer = getattr(home, name)(setting["ours"].get("lr", LR), **setting["theirs"])
-    update = jax.jit(optimizer.update)
-    held = {"x": jnp.array(x0)}
-    held["state"] = optimizer.init(held["x"])
-
-    def advance(g: Array) -> Array:
-        change, held["state"] = update(jnp.array(g), held["state"], held["x"])
-        held["x"] = optax.apply_updates(held["x"], change)
-        return np.array(held["x"])
-
-    while True:
-        yield np.array(held["x"]), advance
+    x0, *parts = inputs
+    with walking(setting, setting["start"] * x0) as advance:
+        rows = [advance(Force(step, *parts)) for step in range(1, STEPS + 1)]
+    return np.array([rows[step - 1] for step in SAVED])
 
 
 def trajectories() -> dict[str, Array]:
-    """The problem, and x of every case."""
+    """The problem, the draws of optax's private noise, and x of every case."""
+    from zoo_packages import private_normals
+
     inputs = problem()
     names = dict(zip(("x0", "a", "s"), inputs[:3], strict=True)) | {"noise": inputs[3].astype(np.float32)}
+    names["private_normals"] = private_normals(STEPS, D)
     return names | {setting["case"]: followed(setting, inputs) for setting in settings()}
 
 
