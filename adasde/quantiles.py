@@ -37,8 +37,9 @@ class Sketch:
         from adasde.kernels.sketch import merge_histograms, tally
 
         if self._waiting:
-            fresh = tally(np.concatenate(self._waiting, axis=1))
-            self._counted, self._waiting = merge_histograms(*self._counted, *fresh), []
+            fresh = tally(self._waiting[0] if len(self._waiting) == 1 else np.concatenate(self._waiting, axis=1))
+            self._counted = merge_histograms(*self._counted, *fresh) if self._counted[0].size else fresh
+            self._waiting = []
         return self._counted
 
     def add(self, buckets: NDArray[np.int32]) -> None:
