@@ -85,7 +85,7 @@ def sgd() -> Parts:
 
 @cache
 def signsgd() -> Parts:
-    """The model of `dp_signsgd` with the mean of its clipped examples as a Gaussian variable of mean C G/(s sqrt d), and
+    """The model of `dp_signsgd` with the mean of its clipped examples as a Gaussian variable of mean C G/(s sqrt d) and
     of the variance C^2/(d B) that it has at G = 0."""
     (mean,) = dp_signsgd.update[0].atoms(workers)
     surrogate = dataclasses.replace(
