@@ -70,7 +70,7 @@ def test_phase_one_of_lion() -> None:
 
 
 def test_phase_two_of_lion() -> None:
-    """Inside of the interval H = alpha f + C (|m| - lambda m x), with m of the other sign, falls up to a step's size."""
+    """Inside of the interval H = alpha f + C (|m| - lambda m x), m with the other sign, falls up to a step's size."""
     rate, weight = 1e-3, NUMBERS[decay]
     x, m = lion(0.5, 1.8, rate, 6000).T
     constant = (1 - NUMBERS[epsilon] * NUMBERS[gamma]) / (1 + NUMBERS[epsilon] * weight)
