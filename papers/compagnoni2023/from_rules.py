@@ -23,7 +23,7 @@ from adasde.papers.compagnoni2023 import printed
 from adasde.papers.compagnoni2023.perturbed import Sampled, rho, sam
 from adasde.papers.compagnoni2023.printed import CURVATURE, PLANE
 from adasde.papers.linear import recursion
-from adasde.papers.parts import Parts, coefficients, of_sde
+from adasde.papers.parts import Parts, coefficients, of_sde, to_first_order
 from adasde.papers.statement import unnumbered
 from adasde.papers.vectors import in_coordinates
 
@@ -84,17 +84,22 @@ def distance_of_capture() -> sp.Expr:
     return sp.solve(downward * (position + rho * direction), position)[0]
 
 
-def stationary_variance() -> sp.Expr:
-    """Of USAM itself on lamda x^2/2, from one step, rho = rho0 sqrt(eta)."""
+def stationary_variance() -> Parts:
+    """Of USAM itself on lamda x^2/2, from one step."""
     change = with_noise(usam.name, usam.update[0] - x).subs({G: lamda * x, H: lamda})
     factor, noise = recursion(sp.expand(change), x, Z, Gaussian())
-    return sp.factor(noise / (1 - factor**2)).subs(rho, rho0 * sp.sqrt(eta))
+    return over_that_of_sgd(noise / (1 - factor**2))
 
 
-def printed_variance() -> sp.Expr:
-    """eta s^2 (1 + 2 rho lamda)/(2 lamda (1 + rho lamda)), what the printed SDE has, rho = rho0 sqrt(eta)."""
-    variance = eta * s**2 * (1 + 2 * rho * lamda) / (2 * lamda * (1 + rho * lamda))
-    return variance.subs(rho, rho0 * sp.sqrt(eta))
+def printed_variance() -> Parts:
+    """eta s^2 (1 + 2 rho lamda)/(2 lamda (1 + rho lamda)), what the printed SDE has."""
+    return over_that_of_sgd(eta * s**2 * (1 + 2 * rho * lamda) / (2 * lamda * (1 + rho * lamda)))
+
+
+def over_that_of_sgd(variance: sp.Expr) -> Parts:
+    """Over eta s^2/(2 lamda), the terms of order 1 and sqrt(eta) for rho = rho0 sqrt(eta)."""
+    ratio = sp.cancel((variance / (eta * s**2 / (2 * lamda))).subs({rho: rho0 * root, eta: root**2}))
+    return {f"eta^({n}/2)": sp.diff(ratio, root, n).subs(root, 0) if n else ratio.subs(root, 0) for n in range(2)}
 
 
 _statement = partial(unnumbered, PAPER)
@@ -117,6 +122,18 @@ STATEMENTS = (
         "one position, where this norm is |g|; Gaussian noise; the printed covariance is to first order in rho",
         "agrees to leading order",
         rho,
+    ),
+    _statement(
+        "USAM, SDE of the rule to first order in rho",
+        printed_usam(),
+        lambda: to_first_order(usam_in_two_positions(), rho),
+        "two positions, additive noise, any Hessian",
+    ),
+    _statement(
+        "SAM, SDE of the rule in the largest-entry norm to first order in rho",
+        printed.sam(s),
+        lambda: to_first_order(in_one_position(sam_elementwise), rho),
+        "one position, Gaussian noise",
     ),
     _statement(
         "USAM, rho = rho0 sqrt(eta), half an order",
@@ -154,11 +171,9 @@ STATEMENTS = (
     ),
     _statement(
         "USAM, stationary variance on lamda x^2/2",
-        {"stationary variance": printed_variance()},
-        lambda: {"stationary variance": stationary_variance()},
-        "of the printed SDE against USAM itself, rho = rho0 sqrt(eta)",
-        "agrees to leading order",
-        eta,
+        printed_variance(),
+        stationary_variance,
+        "of the printed SDE against USAM itself, over that of SGD, rho = rho0 sqrt(eta): 1 + rho lamda",
         provenance="derived",
     ),
 )

@@ -15,7 +15,7 @@ from adasde.papers.compagnoni2024 import closed_forms
 from adasde.papers.compagnoni2024.closed_forms import C, k, rho
 from adasde.papers.compagnoni2024.plane import PLANE, QUADRATIC, SCALES, a, c, energy, field, lambda_, on_plane
 from adasde.papers.compagnoni2024.rules import seg_same, seg_schedule, shgd_schedule
-from adasde.papers.parts import Parts, coefficients
+from adasde.papers.parts import Parts, coefficients, to_first_order
 from adasde.papers.statement import Statement, unnumbered
 
 PAPER = "compagnoni2024"
@@ -90,6 +90,18 @@ STATEMENTS = (
         f"{GAME}: the printed covariance is to first order in rho",
         "agrees to leading order",
         rho,
+    ),
+    *(
+        _statement(
+            f"SEG, {which}, to first order in rho",
+            seg(same),
+            lambda rule=rule: to_first_order(on_plane(derive(rule).sde), rho),  # type: ignore[misc]
+            GAME,
+        )
+        for which, same, rule in (
+            ("independent minibatches", False, extragradient),
+            ("the same minibatch", True, seg_same),
+        )
     ),
     _statement("SHGD, independent minibatches", hamiltonian(), lambda: on_plane(derive(shgd).sde), GAME),
     _statement(
