@@ -38,17 +38,17 @@ class Operator:
     terms: Mapping[Index, sp.Expr]
     named: Named = ()
 
-    def __add__(self, other: Operator) -> Operator:
+    def plus(self, factor: sp.Expr, other: Operator) -> Operator:
+        """self + factor other."""
         found = dict(self.terms)
         for index, coefficient in other.terms.items():
-            found[index] = found.get(index, sp.S.Zero) + coefficient
+            found[index] = found.get(index, sp.S.Zero) + factor * coefficient
         return operator(self.states, found, self.named)
 
-    def __rmul__(self, factor: sp.Expr) -> Operator:
-        return operator(self.states, {index: factor * c for index, c in self.terms.items()}, self.named)
+    def after(self, other: Operator) -> Operator:
+        """self other: other acts first. Leibniz: c_a d^a (c_b d^b u) = c_a sum_j C(a, j) (d^j c_b) d^(a-j+b) u.
 
-    def __matmul__(self, other: Operator) -> Operator:
-        """self other: other acts first. Leibniz: c_a d^a (c_b d^b u) = c_a sum_j C(a, j) (d^j c_b) d^(a-j+b) u."""
+        Its coefficients are left as the sums that they are."""
         found: dict[Index, sp.Expr] = {}
         for a, outer in self.terms.items():
             for b, inner in other.terms.items():
@@ -57,7 +57,7 @@ class Operator:
                     ways = sp.prod([sp.binomial(n, i) for n, i in zip(a, j, strict=True)])
                     moved = _differentiated(inner, self.states, j, self.named)
                     found[index] = found.get(index, sp.S.Zero) + ways * outer * moved
-        return operator(self.states, found, self.named)
+        return Operator(self.states, found, self.named)
 
     def of_order(self, low: int, high: int | None = None) -> Operator:
         """The part of orders low ... high."""
@@ -135,7 +135,7 @@ def expand(chain: Chain, law: Law) -> Expansion:
     first, second, third, fourth = operators(chain, law)
     if first.terms:
         raise NotDerivable(f"{chain.name}: the mean of one step is O(sqrt(tau)), not O(tau), in this scaling: {first}")
-    return Expansion(second, third, fourth + sp.Rational(-1, 2) * (second @ second))
+    return Expansion(second, third, fourth.plus(sp.Rational(-1, 2), second.after(second)))
 
 
 def leading(chain: Chain, law: Law) -> Operator:

@@ -43,11 +43,11 @@ def of_expansion(expansion: Expansion, tau: sp.Expr, order: int = 1) -> Parts:
     Order 1 is L0, with the covariance of one step also where that is O(tau); order 2 is L0 + tau L1, and what L1 has
     of order three and above, which no SDE has, are its parts ``coefficient of d_x^2 d_v``, ....
     """
-    both = expansion.leading + tau * expansion.correction
+    noisy = not expansion.leading.covariance.is_zero_matrix
+    both = expansion.leading if order == 1 and noisy else expansion.leading.plus(tau, expansion.correction)
     operator = expansion.leading if order == 1 else both
     shown = [i for i, y in enumerate(operator.states) if y != t]
     states = [operator.states[i] for i in shown]
-    noisy = not expansion.leading.covariance.is_zero_matrix
     covariance = (operator if noisy else both).covariance.extract(shown, shown)
     parts = coefficients(states, [operator.drift[i] for i in shown], covariance)
     higher = operator.of_order(3).terms

@@ -103,6 +103,8 @@ def differences(statement: Statement, derived: Parts) -> Parts:
 
 def shortened(expression: sp.Expr) -> sp.Expr:
     """Factored, and 0 where it vanishes: `simplify` decides where factoring leaves something that is 0 at a point."""
+    if sp.expand(sp.fraction(sp.together(expression))[0]) == 0:
+        return sp.S.Zero
     expression = sp.factor(sp.expand(expression))
     if expression == 0 or _nonzero_at_a_point(expression):
         return expression
@@ -132,5 +134,17 @@ def _verdict(found: Parts, derived: Parts, small: sp.Symbol | None) -> str:
 
 
 def _negligible(gap: sp.Expr, part: sp.Expr, small: sp.Symbol) -> bool:
-    """Whether gap/part goes to 0 with ``small``."""
-    return bool(part != 0 and sp.limit(sp.simplify(gap / part), small, 0, "+") == 0)
+    """Whether gap/part goes to 0 with ``small``: by its value at 0 where that is one of continuous functions, else by a
+    limit."""
+    if part == 0:
+        return False
+    above, below = sp.fraction(sp.together(gap / part))
+    at = [value.subs(small, 0) for value in (above, below)]
+    regular = not any(e.has(sp.sign, sp.Heaviside, sp.Piecewise) for e in (above, below))
+    if regular and all(_finite(value) for value in at) and _nonzero_at_a_point(at[1]):
+        return bool(shortened(at[0]) == 0)
+    return bool(sp.limit(sp.simplify(gap / part), small, 0, "+") == 0)
+
+
+def _finite(value: sp.Expr) -> bool:
+    return not value.has(sp.zoo, sp.nan, sp.oo, -sp.oo, sp.AccumBounds)

@@ -6,7 +6,7 @@ import sympy as sp
 
 from adasde.derive.notation import m, x
 from adasde.derive.scalings import slope
-from adasde.papers.chen2024 import lion
+from adasde.papers.chen2024 import lion, shipped
 from adasde.papers.chen2024.lion_k import (
     CONSTANT,
     KSlope,
@@ -97,5 +97,35 @@ STATEMENTS = (
         lambda: lion.derived(2),
         "agrees",
         "not in this paper, and in no other that was found",
+    ),
+    Statement(
+        PAPER,
+        "Lion, ODE of the shipped rule",
+        "",
+        CHECKED,
+        shipped.ode(),
+        shipped.flow,
+        "agrees",
+        "K = |.| and no noise; the m of the rule is -m of the paper",
+    ),
+    Statement(
+        PAPER,
+        "Lion, phase 1: approach of |x| <= 1/lambda",
+        "",
+        "recalled",
+        {"slowest d(lambda x - 1)/dt": -decay * (decay * shipped.far - 1)},
+        lambda: {"slowest d(lambda x - 1)/dt": shipped.phase_one()},
+        "agrees",
+        "the distance of lambda x from the interval falls at least like e^(-lambda t) (form recalled)",
+    ),
+    Statement(
+        PAPER,
+        "Lion, phase 2: decrease of the Lyapunov function",
+        "",
+        CHECKED,
+        {"dH/dt": -shipped.decrease()},
+        lambda: {"dH/dt": shipped.along_the_flow()},
+        "agrees",
+        "along the shipped rule's flow where |lambda x| <= 1, so that K* = 0; both terms are >= 0 for eps gamma <= 1",
     ),
 )

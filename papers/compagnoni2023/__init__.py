@@ -3,6 +3,8 @@
 The SDEs of USAM, DNSAM and SAM, which keep the perturbation radius rho = O(sqrt(eta)) to first order.
 """
 
-from adasde.papers.compagnoni2023.statements import STATEMENTS
+from adasde.papers.compagnoni2023 import from_rules, statements
+
+STATEMENTS = (*statements.STATEMENTS, *from_rules.STATEMENTS)
 
 __all__ = ["STATEMENTS"]

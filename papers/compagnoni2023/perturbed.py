@@ -1,6 +1,7 @@
 """Steps x' = x - eta grad f_gamma(x + rho d): their mean and covariance to first order in rho.
 
-d is the sampled gradient (USAM), over the norm of the full one (DNSAM), or over its own norm (SAM). With
+d is the sampled gradient (USAM), over the norm of the full one (DNSAM), or over its own norm (SAM); that of USAM and
+SAM is the one in their rules. With
 rho = O(sqrt(eta)) the terms of order rho in the drift and the covariance belong to the order-1 model.
 """
 
@@ -11,10 +12,14 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from adasde.derive import operations
 from adasde.derive.expectation import expectation
 from adasde.derive.law import Law
-from adasde.derive.notation import eta
+from adasde.derive.notation import eta, g, x
+from adasde.derive.optimizers import elsewhere
+from adasde.derive.rule import UpdateRule
 from adasde.papers.parts import Parts, coefficients
+from adasde.papers.vectors import of_gradient
 
 rho = sp.Symbol("rho", nonnegative=True)
 Direction = Callable[["Sampled"], sp.Matrix]
@@ -47,9 +52,22 @@ class Sampled:
         return self.mean(left * right.T) - self.mean(left) * self.mean(right).T
 
 
-def usam(sampled: Sampled) -> sp.Matrix:
-    """d = grad f_gamma."""
-    return sampled.gradient
+def direction(rule: UpdateRule) -> Direction:
+    """d of a rule x' = x - eta gradient(x + rho d), read off its update; 1e-12 beside the norm is left out.
+
+    In one position g/|g| is written as a sign, where exact expectations know it.
+    """
+    (node,) = rule.update[0].atoms(operations.sampled)
+    offset = sp.expand(node.args[0] - x) / rho
+    offset = offset.replace(lambda e: e.is_Float and e < 1e-9, lambda e: sp.S.Zero)
+
+    def of(sampled: Sampled) -> sp.Matrix:
+        if len(sampled.positions) > 1:
+            return of_gradient(offset, list(sampled.gradient))
+        single = offset.replace(operations.total, lambda u: u).subs(g / sp.Abs(g), sp.sign(g))
+        return sampled.gradient.applyfunc(lambda entry: single.subs(g, entry))
+
+    return of
 
 
 def dnsam(sampled: Sampled) -> sp.Matrix:
@@ -57,16 +75,12 @@ def dnsam(sampled: Sampled) -> sp.Matrix:
     return sampled.gradient / norm(sampled.mean_gradient)
 
 
-def sam(sampled: Sampled) -> sp.Matrix:
-    """d = grad f_gamma/|grad f_gamma|; a sign in one dimension, where exact expectations know it."""
-    if len(sampled.positions) == 1:
-        return sampled.gradient.applyfunc(sp.sign)
-    return sampled.gradient / norm(sampled.gradient)
-
-
 def norm(vector: sp.Matrix) -> sp.Expr:
     """|vector|."""
     return sp.sqrt(sum(entry**2 for entry in vector))
+
+
+usam, sam = direction(elsewhere.usam), direction(elsewhere.sam)
 
 
 def derived(sampled: Sampled, direction: Direction) -> Parts:

@@ -3,6 +3,8 @@
 The SDEs of distributed SGD (DSGD), with unbiased compression (DCSGD) and with signs (DSignSGD), with N agents.
 """
 
-from adasde.papers.compagnoni2025distributed.statements import STATEMENTS
+from adasde.papers.compagnoni2025distributed import from_rules, statements
+
+STATEMENTS = (*statements.STATEMENTS, *from_rules.STATEMENTS)
 
 __all__ = ["STATEMENTS"]

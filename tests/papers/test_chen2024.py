@@ -48,3 +48,31 @@ def test_the_update_ends_at_the_constrained_minimum(target: float) -> None:
         first += -c * rate * (gradient + first)
         position += rate * step
     assert abs(position - min(target, 1 / l)) < 0.05
+
+
+def lion(target: float, start: float, rate: float, count: int) -> np.ndarray:
+    """(position, first moment) after every step of Lion on (x - target)^2/2 with alpha = gamma."""
+    share, position, first, path = NUMBERS[epsilon] * NUMBERS[gamma], start, 0.0, []
+    for _ in range(count):
+        gradient = position - target
+        step = np.sign((1 - share) * first + share * gradient) + NUMBERS[decay] * position
+        position, first = position - rate * step, first + NUMBERS[gamma] * rate * (gradient - first)
+        path.append((position, first))
+    return np.array(path)
+
+
+def test_phase_one_of_lion() -> None:
+    """From far outside |lambda x| - 1 falls like e^(-lambda t) while the sign holds, up to the size of a step."""
+    rate, weight = 1e-3, NUMBERS[decay]
+    outside = weight * np.abs(lion(5.0, 8.0, rate, 6000)[:, 0]) - 1
+    bound = (weight * 8 - 1) * np.exp(-weight * rate * np.arange(1, outside.size + 1))
+    assert np.all(outside <= bound + 2 * rate)
+
+
+def test_phase_two_of_lion() -> None:
+    """Inside of the interval H = alpha f + C (|m| - lambda m x), m with the other sign, falls up to a step's size."""
+    rate, weight = 1e-3, NUMBERS[decay]
+    x, m = lion(0.5, 1.8, rate, 6000).T
+    constant = (1 - NUMBERS[epsilon] * NUMBERS[gamma]) / (1 + NUMBERS[epsilon] * weight)
+    energy = NUMBERS[alpha] * (x - 0.5) ** 2 / 2 + constant * (np.abs(m) + weight * m * x)
+    assert np.all(np.diff(energy[::200]) < 5 * rate) and energy[-1] < 0.01 < energy[0]

@@ -10,9 +10,9 @@ import sympy as sp
 
 from adasde.derive.generator import Chain, expand, root
 from adasde.derive.laws import ANY
-from adasde.derive.notation import Z, s, x
+from adasde.derive.notation import Z, eta, s, x
 from adasde.derive.scalings import slope
-from adasde.papers.compagnoni2023 import printed
+from adasde.papers.compagnoni2023 import from_rules, printed
 from adasde.papers.compagnoni2023.perturbed import derived, rho, usam
 from adasde.papers.compagnoni2023.printed import CURVATURE, PLANE
 from adasde.papers.compagnoni2023.statements import one_position
@@ -70,3 +70,28 @@ def test_the_radius_is_half_an_order() -> None:
     drift = derived(one_position(s, ANY), usam)["drift of x"]
     assert sp.expand(expansion.leading.drift[0] - drift.subs(rho, 0)) == 0
     assert sp.expand(rho0 * sp.diff(drift, rho) - expansion.half.drift[0]) == 0
+
+
+def test_radius_of_escape_by_iteration() -> None:
+    """Full-batch USAM on lamda x^2/2, lamda < 0, falls back to 0 beyond rho = -1/lamda and leaves it below."""
+    curvature = -0.8
+    limit = float(from_rules.radius_of_escape().subs(from_rules.downward, curvature))
+    for radius, attracted in ((1.1 * limit, True), (0.9 * limit, False)):
+        position = 1.0
+        for _ in range(200):
+            gradient = curvature * position
+            position -= 0.1 * curvature * (position + radius * gradient)
+        assert (abs(position) < 1) == attracted
+
+
+def test_sde_of_usam_is_exact_on_a_quadratic() -> None:
+    """Drift and covariance of the rule's SDE are those of one step with a constant Hessian, by linear algebra."""
+    hessian, scales, slope = np.array([[1.2, 0.4], [0.4, -0.7]]), np.array([0.5, 0.8]), np.array([0.3, -0.9])
+    at = dict(zip(from_rules.HESSIAN, hessian.ravel(), strict=True)) | {rho: 0.2, eta: 1}
+    at |= dict(zip((*from_rules.GRADIENT, *from_rules.SCALES), (*slope, *scales), strict=True))
+    parts = {part: float(value.subs(at)) for part, value in from_rules.usam_in_two_positions().items()}
+    step = np.eye(2) + 0.2 * hessian
+    covariance = step @ np.diag(scales**2) @ step.T
+    expected = [*(-step @ slope), covariance[0, 0], covariance[0, 1], covariance[1, 1]]
+    names = ("drift of x", "drift of y", "variance of x", "covariance of x and y", "variance of y")
+    np.testing.assert_allclose([parts[name] for name in names], expected, rtol=1e-12)

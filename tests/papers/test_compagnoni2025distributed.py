@@ -8,7 +8,7 @@ import sympy as sp
 
 from adasde.derive.noise import Gaussian, StudentT
 from adasde.derive.notation import G, eta, s, x
-from adasde.papers.compagnoni2025distributed import loss
+from adasde.papers.compagnoni2025distributed import from_rules, loss
 from adasde.papers.compagnoni2025distributed.agents import scale
 from adasde.papers.compagnoni2025distributed.loss import L, omega
 from adasde.papers.compagnoni2025distributed.statements import dsignsgd, ell, signs, xi
@@ -55,3 +55,34 @@ def test_level_by_iteration() -> None:
         q = (1 - rate * curvature) ** 2 * q + rate**2 * noise
     assert abs(curvature * q / 2 - printed["level of E f"]) < 1e-12
     assert loss.of_sde()["level of E f"].has(eta) and not loss.of_sde()["level of E f"].has(x)
+
+
+def test_majority_of_three_by_simulation() -> None:
+    """Mean and variance of the voted sign against the model of the rule, within 5 standard errors."""
+    rng, draws, gradient = np.random.default_rng(8), 200_000, 0.4
+    votes = np.sign(np.sign(gradient + rng.standard_normal((draws, 3))).sum(axis=1))
+    at = {G: gradient, s: 1, eta: 1}
+    mean, variance = (float(from_rules.voted()[part].subs(at)) for part in ("drift of x", "variance of x"))
+    assert abs(votes.mean() + mean) < 5 * np.sqrt(variance / draws)
+    assert abs(votes.var() - variance) < 5 * np.sqrt(2 / draws)
+
+
+def test_compressors_by_simulation() -> None:
+    """Means and errors of QSGD's rounding and of rand-k on one vector, within 5 standard errors."""
+    rng, draws, levels = np.random.default_rng(9), 100_000, 4
+    vector = np.array([0.3, -1.1, 0.7])
+    size = np.linalg.norm(vector)
+    place = np.abs(vector) * levels / size
+    up = rng.random((draws, 3)) < place - np.floor(place)
+    sent = size * np.sign(vector) * (np.floor(place) + up) / levels
+    rest = place - np.floor(place)
+    printed = {str(y): y for part in from_rules.printed_qsgd().values() for y in part.free_symbols}
+    for i in range(3):
+        at = {printed["r"]: rest[i], printed["n"]: size, printed["levels"]: levels}
+        error = float(from_rules.printed_qsgd()["error"].subs(at))
+        assert abs(sent[:, i].mean() - vector[i]) < 5 * np.sqrt(error / draws)
+        squares = (sent[:, i] - vector[i]) ** 2
+        assert abs(squares.mean() - error) < 5 * squares.std() / np.sqrt(draws)
+    keep = rng.random((draws, 3)).argsort(axis=1) < from_rules.KEPT
+    errors = ((np.where(keep, vector * 3 / from_rules.KEPT, 0.0) - vector) ** 2).sum(axis=1) / size**2
+    assert abs(errors.mean() - float(from_rules.omega_of_rand_k())) < 5 * errors.std() / np.sqrt(draws)
