@@ -26,6 +26,7 @@ from adasde.derive.fast_states import (
     fast_steps,
     left_out,
     long_run,
+    remedy,
 )
 from adasde.derive.functions import Expectation, empirical_sign, laplace_sign, outer, student_t_sign, zeta
 from adasde.derive.law import Law, MomentDoesNotExist, NotDerivable
@@ -35,7 +36,7 @@ from adasde.derive.noise import Gaussian, StudentT
 from adasde.derive.notation import G, H, Hb, Ht, eta, s, sb
 from adasde.derive.order_two import order_two_drift
 from adasde.derive.rule import UpdateRule
-from adasde.derive.scaling_limit import Increment, increment
+from adasde.derive.scaling_limit import Increment, NoDrift, increment
 from adasde.derive.steps import BATCHES, assumptions, derivation_steps, dropped, moments_needed
 
 MODELS = {1: "sde", 2: "order2"}
@@ -60,7 +61,10 @@ def derive(rule: UpdateRule, law: Law | None = None, order: int = 1, average_out
     fast = fast_states(rule, average_out)
     if fast is not None:
         return _averaged_out(rule, law, order, fast)
-    one_step = increment(rule, order)
+    try:
+        one_step = increment(rule, order)
+    except NoDrift as reason:
+        raise NoDrift(f"{reason}{remedy(rule)}") from reason
     noise = step_noise(one_step.leading, law)
     sde = _matched(rule, law, order, one_step, noise)
     return Derivation(rule, law, derivation_steps(rule, law, one_step, noise, sde), one_step.leading, sde)
