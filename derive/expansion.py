@@ -47,8 +47,8 @@ MODELS = {1: "sde", 2: "order2"}
 def derive(rule: UpdateRule, law: Law | None = None, order: int = 1, average_out: tuple[str, ...] = ()) -> Derivation:
     """The SDE of ``rule`` under a noise law, of weak order 1 or 2 in the ballistic scaling, with every step kept.
 
-    A state that is new in every step is averaged out; so are the buffers ``average_out``, whose decays then stay fixed
-    as eta -> 0 instead of following 1 - eta rho. See `fast_states`.
+    A state that is new in every step is averaged out; so are the buffers ``average_out`` (by default those that the
+    rule names), whose decays then stay fixed as eta -> 0 instead of following 1 - eta rho. See `fast_states`.
 
     Raises `NotDerivable` where the law lacks a moment that the derivation needs, where an expectation does not exist
     or is not determined by the law, and for order two where nothing smooths a kink of the rule.
@@ -58,7 +58,7 @@ def derive(rule: UpdateRule, law: Law | None = None, order: int = 1, average_out
         raise NotDerivable(f"{rule.name}: order = {order} is outside {{1, 2}}: higher weak orders are not derived")
     if isinstance(law, StudentT) and law.nu.is_number:
         return _with_number(derive(rule, StudentT(), order, average_out), law)
-    fast = fast_states(rule, average_out)
+    fast = fast_states(rule, average_out or rule.average_out)
     if fast is not None:
         return _averaged_out(rule, law, order, fast)
     try:

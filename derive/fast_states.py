@@ -208,7 +208,7 @@ def _given_the_step_before(function: sp.Expr, law: Law) -> sp.Expr:
 
 
 def remedy(rule: UpdateRule) -> str:
-    """Which buffers could be averaged out of a rule that has no SDE with them, as the end of a refusal; else nothing."""
+    """Which buffer could be averaged out of a rule that has no SDE with it, as the end of a refusal; else nothing."""
     for state in rule.states[1:]:
         try:
             fast = _without_buffers(rule, (str(state),))

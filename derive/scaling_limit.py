@@ -21,6 +21,7 @@ from adasde.derive.notation import G, Z, eta, k, t
 from adasde.derive.operations import Own, require_uncoupled, with_noise
 from adasde.derive.rule import Hyperparameter, UpdateRule
 
+
 class NoDrift(NotDerivable):
     """A state whose increment does not vanish with eta: in this scaling it has no drift and covariance to match."""
 
