@@ -124,9 +124,9 @@ def _inner(setting: Setting, other: sp.Basic, lines: list[tuple[float, float]], 
 
 def _kink_lines(setting: Setting, other: Own, values: dict[str, float]) -> list[tuple[float, float]]:
     """(a, b) of the lines u = a Z + b along which a step has a kink in the own draw u."""
-    from adasde.verify.moments import POINT
+    from adasde.verify.moments import POINT, point
 
-    numbers = POINT | setting.numbers(**values) | {k: round(POINT[t] / values["lr"]) + 1}
+    numbers = point(setting.rule) | setting.numbers(**values) | {k: round(POINT[t] / values["lr"]) + 1}
     updates = sp.Tuple(*(with_noise("", update).subs(numbers) for update in setting.rule.update))
     lines = []
     for switch in switches(updates, other):
@@ -149,10 +149,11 @@ def kinks_of_z(setting: Setting, values: dict[str, float]) -> list[float]:
 
 def after_one_step(setting: Setting, values: dict[str, float], draws: Draws) -> Array:
     """States (n, N) after one step of the generated optimizer from `moments.POINT`, on a loss of curvature BEND[0]."""
-    from adasde.verify.moments import BEND, POINT
+    from adasde.verify.moments import BEND, POINT, point
 
     ones = np.ones((1, draws[0].shape[2]))
-    state = np.array([POINT[y] * ones for y in setting.rule.states])
+    places = point(setting.rule)
+    state = np.array([places[y] * ones for y in setting.rule.states])
     data = np.array([POINT[x], POINT[G], BEND[0]])
     functions = (line_gradient, line_gradient, line_hessian, line_hessian, 0.0, data)
     p, number = setting.parameter_array(**values), round(POINT[t] / values["lr"]) + 1
@@ -164,11 +165,12 @@ def after_one_step(setting: Setting, values: dict[str, float], draws: Draws) -> 
 
 def sampled_one_step(setting: Setting) -> list[Check]:
     """Mean and covariance of one step over its learning rate, from samples, as z-scores against the model."""
-    from adasde.verify.moments import POINT, hyperparameters_at, model_moments, sums_over
+    from adasde.verify.moments import hyperparameters_at, model_moments, point, sums_over
 
     values = hyperparameters_at(setting, 2.0**-20, rates_fixed=False)
     draws = random_draws(setting, values, SAMPLES)
-    start = np.array([POINT[y] for y in setting.rule.states])
+    places = point(setting.rule)
+    start = np.array([places[y] for y in setting.rule.states])
     change = (after_one_step(setting, values, draws) - start[:, None]) / values["lr"]
     z, w = quadrature(setting.noise, (0.0,), setting.sde.moments)
     drift, covariance = model_moments(setting, values, sums_over(z, w))
