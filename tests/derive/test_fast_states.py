@@ -262,7 +262,8 @@ def test_no_noise_is_no_diffusion_to_the_last_bit():
     """The long-run covariance is one of departures from the step without noise: at s = 0 the draws do not matter, and
     at s > 0 a step is that of the derived drift and variance."""
     module, sde = kernels(sigsign), derive(sigsign).sde
-    assert moved(module, 3.0, 0.0) == moved(module, -1.0, 0.0) != moved(module, 3.0, 1e-9)
+    for at in (-0.9, 0.3, 0.55, 0.8, 1.3, 2.1):
+        assert moved(module, 3.0, 0.0, at) == moved(module, -1.0, 0.0, at) != moved(module, 3.0, 1e-6, at)
     nodes = kernel_nodes(parse_noise(f"gaussian:{SCALE}"), module.QUADRATURE)
     point = {x: 1.3, G: 1.3, s: SCALE, sp.Symbol("slope", positive=True): SLOPE, eta: 0.1}
     drift, variance = values_at([sde.full_drift[0], sde.full_covariance[0, 0]], point, {Expectation: nodes})
