@@ -67,10 +67,12 @@ def module_of(name: str, text: str) -> ModuleType:
 
 
 def _origin(optimizer: str) -> tuple[str, str]:
-    if not rules.is_file(optimizer):
-        return optimizer, optimizer
-    file, name = rules.split(optimizer)
-    return name, f"{name} {file.name} {file.read_text(encoding='utf-8')}"
+    base = rules.base_of(optimizer)
+    around = optimizer[len(base) :]
+    if not rules.is_file(base):
+        return base, optimizer
+    file, name = rules.split(base)
+    return name, f"{name}{around} {file.name} {file.read_text(encoding='utf-8')}"
 
 
 @cache

@@ -84,7 +84,7 @@ def _factor_by_entries(coefficients: sp.Matrix, gram: sp.Matrix) -> sp.Matrix:
     """A factor of coefficients gram coefficients^T: Gram-Schmidt on the functions with exact covariances, which come
     first, and a factor of what the others leave. Covariances that are sums of integrals are symbols meanwhile:
     expanding and factoring them would find nothing and take minutes. What the others leave is a difference of such
-    sums: where it vanishes, at s = 0, rounding leaves a relative 1e-16 of it, a noise of 1e-8."""
+    sums, each 0 at s = 0 where the functions are departures from what they are without noise."""
     found = {entry: sp.Dummy(f"c{i}", real=True) for i, entry in enumerate(sorted(set(gram), key=sp.default_sort_key))}
     names = {entry: name for entry, name in found.items() if entry.has(Expectation)}
     exact = [j for j in range(gram.rows) if not gram[j, j].has(Expectation)]
@@ -122,7 +122,8 @@ def noise_functions(increments: tuple[sp.Expr, ...]) -> tuple[sp.Expr, ...]:
 def noise_power(noise: sp.Expr) -> int:
     """The power of Z by which a noise function grows."""
     bounded = noise.replace(lambda e: isinstance(e, workers), lambda e: e.args[0])
-    bounded = bounded.replace(lambda e: isinstance(e, Batch), lambda _: Z)
+    # Twice, so that a difference of two noises stays one.
+    bounded = bounded.replace(lambda e: isinstance(e, Batch), lambda _: 2 * Z)
     bounded = bounded.replace(lambda e: isinstance(e, sp.sign), lambda _: sp.S.One)
     return int(sp.degree(bounded, Z)) if bounded.is_polynomial(Z) else growth(noise, Z) or 0
 

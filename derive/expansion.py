@@ -26,6 +26,7 @@ from adasde.derive.fast_states import (
     fast_steps,
     left_out,
     long_run,
+    remedy,
 )
 from adasde.derive.functions import Expectation, empirical_sign, laplace_sign, outer, student_t_sign, zeta
 from adasde.derive.law import Law, MomentDoesNotExist, NotDerivable
@@ -35,7 +36,7 @@ from adasde.derive.noise import Gaussian, StudentT
 from adasde.derive.notation import G, H, Hb, Ht, eta, s, sb
 from adasde.derive.order_two import order_two_drift
 from adasde.derive.rule import UpdateRule
-from adasde.derive.scaling_limit import Increment, increment
+from adasde.derive.scaling_limit import Increment, NoDrift, increment
 from adasde.derive.steps import BATCHES, assumptions, derivation_steps, dropped, moments_needed
 
 MODELS = {1: "sde", 2: "order2"}
@@ -46,8 +47,8 @@ MODELS = {1: "sde", 2: "order2"}
 def derive(rule: UpdateRule, law: Law | None = None, order: int = 1, average_out: tuple[str, ...] = ()) -> Derivation:
     """The SDE of ``rule`` under a noise law, of weak order 1 or 2 in the ballistic scaling, with every step kept.
 
-    A state that is new in every step is averaged out; so are the buffers ``average_out``, whose decays then stay fixed
-    as eta -> 0 instead of following 1 - eta rho. See `fast_states`.
+    A state that is new in every step is averaged out; so are the buffers ``average_out`` (by default those that the
+    rule names), whose decays then stay fixed as eta -> 0 instead of following 1 - eta rho. See `fast_states`.
 
     Raises `NotDerivable` where the law lacks a moment that the derivation needs, where an expectation does not exist
     or is not determined by the law, and for order two where nothing smooths a kink of the rule.
@@ -57,10 +58,13 @@ def derive(rule: UpdateRule, law: Law | None = None, order: int = 1, average_out
         raise NotDerivable(f"{rule.name}: order = {order} is outside {{1, 2}}: higher weak orders are not derived")
     if isinstance(law, StudentT) and law.nu.is_number:
         return _with_number(derive(rule, StudentT(), order, average_out), law)
-    fast = fast_states(rule, average_out)
+    fast = fast_states(rule, average_out or rule.average_out)
     if fast is not None:
         return _averaged_out(rule, law, order, fast)
-    one_step = increment(rule, order)
+    try:
+        one_step = increment(rule, order)
+    except NoDrift as reason:
+        raise NoDrift(f"{reason}{remedy(rule)}") from reason
     noise = step_noise(one_step.leading, law)
     sde = _matched(rule, law, order, one_step, noise)
     return Derivation(rule, law, derivation_steps(rule, law, one_step, noise, sde), one_step.leading, sde)

@@ -26,13 +26,14 @@ from dataclasses import dataclass
 import sympy as sp
 
 from adasde.derive.branches import late
-from adasde.derive.expectation import expectation, mean_of_one, noise_terms_of_one
+from adasde.derive.expectation import KINKS, expectation, mean_of_one, noise_terms_of_one
 from adasde.derive.law import Law, NotDerivable
 from adasde.derive.model import Equation, Step
 from adasde.derive.notation import G, Z, eta, g, k, s, sign_of
 from adasde.derive.operations import batch_noise, gradient, variables
 from adasde.derive.rule import Hyperparameter, UpdateRule
-from adasde.derive.scaling_limit import Increment
+from adasde.derive.scaling_limit import Increment, increment
+from adasde.derive.stability import departure
 
 BEFORE = batch_noise(1)
 """The noise of the step before."""
@@ -148,9 +149,10 @@ def _eigenvalues(rule: UpdateRule, matrix: sp.Matrix) -> list[sp.Expr]:
 
 
 def averaged_increments(fast: Fast, one_step: Increment) -> Increment:
-    """The increments of the slow rule with the buffers as the sums that they are; memories are gradients already."""
+    """The increments of the slow rule with the buffers as the sums that they are; memories are gradients already, and
+    what they enter by is written as a departure from its value without noise."""
     if not fast.buffers:
-        return one_step
+        return dataclasses.replace(one_step, leading=tuple(map(_departures, one_step.leading)))
     states = [y for y, _ in fast.buffers]
     for h in one_step.leading:
         slopes = [sp.diff(sp.expand(h), y) for y in states]
@@ -165,6 +167,19 @@ def averaged_increments(fast: Fast, one_step: Increment) -> Increment:
     sums = {y: value.subs(g, G + s * Z) for y, value in fast.buffers}
     leading = tuple(_positive(sp.factor(h.subs(sums))) if h.has(*states) else h for h in one_step.leading)
     return dataclasses.replace(one_step, leading=leading, correction=(sp.S.Zero,) * len(leading))
+
+
+def _departures(h: sp.Expr) -> sp.Expr:
+    """h with its functions u of the noise, polynomials and kinks apart, as u0 + (u - u0), u0 being u without noise."""
+    noises = {Z, *variables(h)}
+    if not h.free_symbols & noises or isinstance(h, KINKS):
+        return h
+    if h.is_Add or h.is_Mul or (h.is_Pow and h.exp.is_Integer and h.exp > 0):
+        return h.func(*map(_departures, h.args))
+    if h.is_Atom:
+        return h
+    start = h.subs(dict.fromkeys(noises, 0))
+    return start + departure(h, start)
 
 
 def _positive(ratio: sp.Expr) -> sp.Expr:
@@ -190,6 +205,19 @@ def long_run(functions: tuple[sp.Expr, ...], gram: sp.Matrix, law: Law) -> sp.Ma
 def _given_the_step_before(function: sp.Expr, law: Law) -> sp.Expr:
     """E[f | Z1]."""
     return sp.Add(*(c * mean_of_one(f, law) for f, c in noise_terms_of_one(function).items()))
+
+
+def remedy(rule: UpdateRule) -> str:
+    """Which buffer could be averaged out of a rule that has no SDE with it, as the end of a refusal; else nothing."""
+    for state in rule.states[1:]:
+        try:
+            fast = _without_buffers(rule, (str(state),))
+            averaged_increments(fast, increment(fast.slow))
+        except NotDerivable:
+            continue
+        decays = " and ".join(f"{beta} fixed" for beta in fast.fixed) or "its coefficients fixed"
+        return f"; with {decays} as eta -> 0, `--average-out {state}` (average_out in Python) gives an SDE without it"
+    return ""
 
 
 def described(fast: Fast) -> str:

@@ -141,6 +141,7 @@ class UpdateRule:
     nonnegative     states that the rule keeps >= 0
     dialect         whose convention this is: torch, optax, pytorch_optimizer or paper
     initial         ((state, number), ...) for states that do not start at zero
+    average_out     buffers that its models average out at fixed decays, see `fast_states`
     """
 
     name: str
@@ -153,6 +154,7 @@ class UpdateRule:
     cite: str
     source: str = field(compare=False)
     initial: tuple[tuple[sp.Symbol, float], ...] = ()
+    average_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.states or self.states[0] != notation.x:

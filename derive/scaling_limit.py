@@ -21,6 +21,11 @@ from adasde.derive.notation import G, Z, eta, k, t
 from adasde.derive.operations import Own, require_uncoupled, with_noise
 from adasde.derive.rule import Hyperparameter, UpdateRule
 
+
+class NoDrift(NotDerivable):
+    """A state whose increment does not vanish with eta: in this scaling it has no drift and covariance to match."""
+
+
 Schedules = tuple[tuple[sp.Expr, sp.Expr], ...]
 
 
@@ -64,7 +69,7 @@ def increment(rule: UpdateRule, order: int = 1) -> Increment:
         if limit is None:
             raise NotDerivable(_without_limit(rule, state, update))
         if sp.expand(limit.subs(dict.fromkeys(kept.values(), 0))) != 0:
-            raise NotDerivable(_fast_state(rule, state, update))
+            raise NoDrift(_fast_state(rule, state, update))
         first, second = _two_terms(change, state, update, rule, order)
         leading.append(first.subs(back))
         correction.append(second.subs(back))

@@ -12,12 +12,13 @@ from __future__ import annotations
 import sympy as sp
 
 from adasde.derive import notation
+from adasde.derive.branches import late
 from adasde.derive.generator import Chain, root
 from adasde.derive.law import NotDerivable
 from adasde.derive.names import Names
 from adasde.derive.notation import MEANINGS, Z, eps, eta, g, k, s, t, theta, x
 from adasde.derive.rule import UpdateRule
-from adasde.derive.scaling_limit import exact_rate_symbol
+from adasde.derive.scaling_limit import exact_rate_symbol, without_drift
 
 f = sp.Function("f", real=True)(x)
 S = sp.Function("S", positive=True)(x)
@@ -38,6 +39,10 @@ def ballistic(rule: UpdateRule, state_dependent: bool = False) -> Chain:
 
 def batch_equivalent(rule: UpdateRule, state_dependent: bool = False) -> Chain:
     """``rule`` with noise as large as the drift: the scaling in the module's docstring."""
+    for state, update in zip(rule.states[1:], rule.update[1:], strict=True):
+        reason = without_drift(rule, state, late(update, rule.name))
+        if reason is not None:
+            raise NotDerivable(reason)
     tau = root**2
     gradient = slope + (S if state_dependent else s) * Z / root
     rate = root ** (1 + gradient_degree(rule))

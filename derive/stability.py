@@ -7,8 +7,10 @@ simplification anywhere else.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import sympy as sp
+from sympy.printing.precedence import PRECEDENCE
 
 from adasde.derive.functions import laplace_sign
 
@@ -50,6 +52,39 @@ class gamma_step(sp.Function):
 
     def _eval_evalf(self, prec: int) -> sp.Expr:
         return self.rewrite(sp.gamma).evalf(int(prec * 0.30103) + 1)
+
+
+class departure(sp.Function):
+    """``departure(u, u0)``: u - u0 for a function u of the noise and u0 what it is without noise, as one function of
+    the noise. Where the noise vanishes it is 0, and so are its moments: each is a sum of zeros, not a difference of
+    sums that rounding keeps apart."""
+
+    nargs = 2
+    is_real = True
+
+    @classmethod
+    def eval(cls, value: sp.Expr, start: sp.Expr) -> sp.Expr | None:
+        return value - start if value == start or (value.is_Number and start.is_Number) else None
+
+    def difference(self) -> sp.Expr:
+        """The difference that this stands for."""
+        return self.args[0] - self.args[1]
+
+    def _eval_derivative(self, symbol: sp.Symbol) -> sp.Expr:
+        return sp.diff(self.difference(), symbol)
+
+    def _eval_evalf(self, prec: int) -> sp.Expr:
+        return self.difference().evalf(int(prec * 0.30103) + 1)
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"({printer._print(self.args[0])} - {printer.parenthesize(self.args[1], PRECEDENCE['Mul'])})"
+
+    _pythoncode = _numpycode = _mpmathcode = _sympystr
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        value, start = map(printer._print, self.args)
+        text = rf"\left({value} - {start}\right)"
+        return text if exp is None else f"{text}^{{{exp}}}"
 
 
 @dataclass(frozen=True)

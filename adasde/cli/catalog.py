@@ -12,13 +12,14 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def command(as_json: bool) -> None:
     """Optimizers, noise laws, models, losses, backends."""
-    from adasde import noise, optimizers
+    from adasde import noise, optimizers, rules
     from adasde.losses import KINDS
     from adasde.simulation import DEVICES
     from adasde.spelling import ABOUT, FORMS
 
     catalog = {
         "optimizers": {name: _of_rule(name) for name in optimizers.shipped()},
+        "around": {name: {"spelling": f"+{form}", "about": rules.ABOUT[name]} for name, form in rules.FORMS.items()},
         "noise": list(noise.LAWS),
         "noise_laws": {law: {"spelling": FORMS[law], "about": ABOUT[law]} for law in noise.LAWS},
         "losses": KINDS,

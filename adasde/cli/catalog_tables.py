@@ -42,6 +42,10 @@ def catalog_tables(catalog: dict[str, Any]) -> None:
             out.print(_listed(members))
     out.rule(align="left")
     out.print(MODELS.format(published=_published(optimizers)) + "\n", highlight=False)
+    around = Table("spelling", "meaning", title="After an optimizer's name, as in momentum+average-out:m")
+    for facts in catalog["around"].values():
+        around.add_row(facts["spelling"], facts["about"])
+    out.print(around)
     laws = Table("spelling", "meaning", title="Noise laws", caption=SCALES, caption_justify="left")
     for facts in catalog["noise_laws"].values():
         laws.add_row(facts["spelling"], facts["about"])

@@ -1,12 +1,21 @@
-"""Rung 2 for rules with a memory of the step before, which their models average out: two steps instead of one."""
+"""Rung 2 for rules with fast states, which their models average out.
+
+With a memory of the step before, two steps instead of one; with buffers at fixed decays, all that one gradient does.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
+from adasde.derive.fast_states import fast_states
+from adasde.derive.notation import G, s, t
 from adasde.ensemble import Array
+from adasde.verify import quadrature
+from adasde.verify.evaluation import values_at
 from adasde.verify.setting import Setting
 
+FIXED, LATER = 0.8, 400
+"""Decays of buffers, and steps after which they have forgotten a gradient."""
 ROUNDING = 1e-11
 """Of a sum over pairs of nodes, relative to its terms."""
 
@@ -28,6 +37,36 @@ def after_step(setting: Setting, values: dict[str, float], z: Array, w: Array) -
     memories = {y: before[rule.states.index(y)][None] for y in lost}
     after = after_one_step(setting, values, now, memories)
     return after[[rule.states.index(y) for y in setting.sde.states]], np.outer(w, w).ravel()
+
+
+def response_gaps(setting: Setting, eta_value: float) -> Array:
+    """How far drift and variance of the position are from what one gradient does over all steps, buffers averaged out:
+    the optimizer's own steps with the states that stay held in place, one gradient at first and none later, against
+    steps without any; relative, (2,)."""
+    from adasde.verify.moments import hyperparameters_at, point, sums_over
+
+    rule, at = setting.rule, point(setting.rule)
+    fast = fast_states(rule, rule.average_out)
+    fixed = fast.fixed if fast else ()
+    values = hyperparameters_at(setting, eta_value, rates_fixed=False)
+    values |= {h.name: FIXED for h in rule.hyperparameters if h.symbol in fixed}
+    state = np.array([[[0.0 if str(y) in rule.average_out else at[y]] * 2] for y in rule.states])
+    p, start, moved = setting.parameter_array(**values), state.copy(), np.zeros(2)
+    kept = [i for i, y in enumerate(rule.states) if str(y) not in rule.average_out]
+    number, still = round(at[t] / eta_value) + 1, np.zeros((1, 2))
+    for j in range(LATER):
+        gradient = np.array([[at[G] if j == 0 else 0.0, 0.0]])
+        setting.algorithm(state, gradient, still, np.empty((0, 1, 2)), still[None], p, number, at[t], eta_value)
+        moved += state[0, 0] - start[0, 0]
+        state[kept] = start[kept]
+    slope = (moved[0] - moved[1]) / (eta_value * at[G])
+    z, w = quadrature.rule(setting.noise, (0.0,), setting.sde.moments)
+    numbers, sums = at | setting.numbers(**values), sums_over(z, w)
+    drift, variance = setting.sde.full_drift[0], setting.sde.full_covariance[0, 0]
+    pulled, none = (values_at([drift], numbers | {G: g}, sums)[0] for g in (at[G], 0.0))
+    found = values_at([variance], numbers, sums)[0]
+    exact = eta_value * (slope * at[s]) ** 2 * float(w @ z**2)
+    return np.array([abs((pulled - none) / at[G] / slope - 1), abs(found / exact - 1)])
 
 
 def long_run(one_step: Array, centred: Array, w: Array) -> Array:

@@ -77,6 +77,10 @@ def one_step(setting: Setting) -> list[Check]:
     if setting.noise.law == "student-t" and setting.noise.nu - setting.sde.moments < RELIABLE:
         reason = f"the moment of order {setting.sde.moments} exists but hardly: quadrature is not reliable"
         return [Check(2, "one-step moments", "undecided", reason)]
+    if setting.rule.average_out:
+        gaps = np.array([memory.response_gaps(setting, eta_value) for eta_value in STEPS])
+        statement = "one gradient moves x over all steps by the model's drift and variance, up to O(eta)"
+        return [_order_check(statement, gaps, 1, "relative gap")]
     steps = STEPS if setting.sde.weak_order == 1 else LARGER_STEPS
     if staged_rule(setting) and not by_quadrature(setting):
         return sampled_one_step(setting)

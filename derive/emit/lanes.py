@@ -145,7 +145,8 @@ def positivity_floors(sde: SDE) -> dict[sp.Symbol, sp.Expr]:
 
 def protected(expression: sp.Expr, guard: dict[sp.Symbol, sp.Symbol]) -> sp.Expr:
     """Guards roots of non-negative states and divisions by the noise scale (s = 0 gives the limit, not nan), and roots
-    of sums, which rounding may take below zero where the exact value is zero, but for 1 - mu^2 with |mu| <= 1."""
+    of sums, which rounding may take below zero where the exact value is zero, but for 1 - mu^2 with |mu| <= 1 (a
+    quotient of equal sums may be above 1)."""
     expression = expression.replace(
         lambda e: e.is_Pow and e.exp == sp.Rational(1, 2) and e.base.is_Add and _may_vanish(e.base),
         lambda e: sp.sqrt(sp.Max(e.base, sp.S.Zero, evaluate=False)),
@@ -160,7 +161,10 @@ def protected(expression: sp.Expr, guard: dict[sp.Symbol, sp.Symbol]) -> sp.Expr
 
 
 def _may_vanish(radicand: sp.Expr) -> bool:
-    return len(radicand.args) > 2 or not (radicand.is_nonnegative or any(a.is_Number for a in radicand.args))
+    quotient = any(a.as_numer_denom()[1].is_Add for a in radicand.args)
+    return (
+        len(radicand.args) > 2 or quotient or not (radicand.is_nonnegative or any(a.is_Number for a in radicand.args))
+    )
 
 
 def _finish(

@@ -14,6 +14,7 @@ from adasde.derive.emit.printer import (
     STAGE_HELPERS,
     VOTES,
     code,
+    inner_nodes,
     next_value,
     sum_over_nodes,
     sums_over_pairs_of_nodes,
@@ -25,8 +26,8 @@ from adasde.derive.model import SDE
 from adasde.derive.rule import Hyperparameter, UpdateRule
 
 COMMAND = "adasde kernels --write"
-QUADRATURE = 64
-"""Quadrature nodes of an expectation without a closed form."""
+QUADRATURE, PAIRED = 64, 36
+"""Quadrature nodes of an expectation without a closed form; in either dimension where one stands in another."""
 
 
 def kernel_module(
@@ -42,7 +43,8 @@ def kernel_module(
     alongs = {sde: along_body(sde) for sde in sdes if sde.along is not None}
     bodies = [body for body in (algorithm, *(body for _, body in steps), *alongs.values()) if body]
     staged = [_staged(rule, sde) for sde in (*([None] if rule.composite else []), *filter(is_staged, sdes))]
-    nodes = QUADRATURE if uses_quadrature(bodies) or any("QUADRATURE" in text for text in staged) else 0
+    uses_nodes = uses_quadrature(bodies) or any("QUADRATURE" in text for text in staged)
+    nodes = (PAIRED if any(map(_nested, bodies)) else QUADRATURE) if uses_nodes else 0
     parts = [_docstring(rule), _imports(rule, bodies, staged), _facts(rule, nodes), _parameters(rule)]
     if algorithm is not None:
         parts.append(
@@ -97,6 +99,11 @@ def parameter_symbols(rule: UpdateRule) -> tuple[sp.Symbol, ...]:
 
 def uses_quadrature(bodies: list[LaneBody]) -> bool:
     return any(value.has(Expectation) for b in bodies for _, value in (*b.per_step, *b.per_lane))
+
+
+def _nested(body: LaneBody) -> list[tuple[sp.Symbol, sp.Expr]]:
+    """The names and integrands of expectations of functions in which others stand."""
+    return [(y, value.args[0]) for y, value in body.per_lane if isinstance(value, Expectation) and value.nested]
 
 
 def _docstring(rule: UpdateRule) -> str:
@@ -213,7 +220,7 @@ def _function(name: str, docstring: str, rule: UpdateRule, body: LaneBody, sde: 
         lines.append(f"    {', '.join(map(str, used))} = {', '.join(places[symbol] for symbol in used)}")
     for symbol, value in body.per_step:
         lines += [f"    {text}" for text in _assignment(symbol, value)]
-    return lines
+    return lines + [f"    {name} = np.empty(QUADRATURE)" for name in inner_nodes(_nested(body)).values()]
 
 
 def _lane_loop(rule: UpdateRule, body: LaneBody, targets: list[str]) -> list[str]:
@@ -231,8 +238,8 @@ def _loads(rule: UpdateRule, body: LaneBody) -> list[str]:
 
 
 def _lane_lines(body: LaneBody, targets: list[str]) -> list[str]:
-    nested = [(y, value.args[0]) for y, value in body.per_lane if isinstance(value, Expectation) and value.nested]
-    lines = []
+    nested = _nested(body)
+    lines: list[str] = []
     for symbol, value in body.per_lane:
         if not (isinstance(value, Expectation) and value.nested):
             lines += _assignment(symbol, value)

@@ -53,6 +53,10 @@ _FIXED = re.compile(r"c\d+|inverse_s")
 """Names of what a step works out before its loop over lanes, and of 1/s."""
 
 
+_INNER_SUM = re.compile(r"\be\d+\b")
+"""Names of sums inside nested expectations."""
+
+
 class branch(sp.Function):
     """branch(c, then, otherwise): ``then`` where the number c is not 0."""
 
@@ -145,26 +149,39 @@ def sum_over_nodes(name: sp.Symbol, integrand: sp.Expr, indent: str) -> list[str
     ]
 
 
-def sums_over_pairs_of_nodes(integrands: list[tuple[sp.Symbol, sp.Expr]], indent: str) -> list[str]:
-    """Lines that add up nested expectations ((name, integrand in `outer` with nodes inside), ...) in one double loop:
-    at each outer node first the inner sums, what these share worked out once."""
+def inner_nodes(integrands: list[tuple[sp.Symbol, sp.Expr]]) -> dict[Expectation, sp.Symbol]:
+    """The expectations inside nested ones, with the names of the arrays that hold them at each outer node."""
     nodes = sorted({node for _, h in integrands for node in h.atoms(Expectation)}, key=sp.default_sort_key)
-    inner = {node: sp.Symbol(f"e{n}", real=True) for n, node in enumerate(nodes, 1)}
-    shared, values = sp.cse([node.args[0] for node in nodes], symbols=sp.numbered_symbols("b"), order="none")
+    return {node: sp.Symbol(f"e{n}", real=True) for n, node in enumerate(nodes, 1)}
+
+
+def sums_over_pairs_of_nodes(integrands: list[tuple[sp.Symbol, sp.Expr]], indent: str) -> list[str]:
+    """Lines that add up nested expectations ((name, integrand in `outer` with nodes inside), ...): first the inner sums
+    at all outer nodes, what these share worked out once. The loop over outer nodes is the innermost there, because
+    that one a compiler may vectorise: in it each sum is another one, and keeps its order."""
+    inner = inner_nodes(integrands)
+    shared, values = sp.cse([node.args[0] for node in inner], symbols=sp.numbered_symbols("b"), order="none")
     deeper = indent * 2
+    whole = [(name, code(value.xreplace(inner))) for name, value in integrands]
     return [
+        "for r in range(QUADRATURE):",
+        *(f"{indent}{name}[r] = 0.0" for name in inner.values()),
+        "for q in range(QUADRATURE):",
+        f"{indent}{zeta} = p[NODES + q]",
+        f"{indent}for r in range(QUADRATURE):",
+        f"{deeper}{outer} = p[NODES + r]",
+        *(f"{deeper}{name} = {code(value)}" for name, value in shared),
+        *(
+            f"{deeper}{name}[r] += p[NODES + QUADRATURE + q]*({code(value)})"
+            for name, value in zip(inner.values(), values, strict=True)
+        ),
         *(f"{name} = 0.0" for name, _ in integrands),
         "for r in range(QUADRATURE):",
         f"{indent}{outer} = p[NODES + r]",
-        *(f"{indent}{name} = 0.0" for name in inner.values()),
-        f"{indent}for q in range(QUADRATURE):",
-        f"{deeper}{zeta} = p[NODES + q]",
-        *(f"{deeper}{name} = {code(value)}" for name, value in shared),
         *(
-            f"{deeper}{name} += p[NODES + QUADRATURE + q]*({code(value)})"
-            for name, value in zip(inner.values(), values, strict=True)
+            f"{indent}{name} += p[NODES + QUADRATURE + r]*({_INNER_SUM.sub(lambda e: f'{e[0]}[r]', text)})"
+            for name, text in whole
         ),
-        *(f"{indent}{name} += p[NODES + QUADRATURE + r]*({code(value.xreplace(inner))})" for name, value in integrands),
     ]
 
 
