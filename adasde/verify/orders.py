@@ -20,9 +20,10 @@ from adasde.ensemble import Array
 from adasde.errors import UnknownName
 from adasde.files import write_whole
 from adasde.verify import transfer
+from adasde.verify.chain import NoiseRule, optimizer
 from adasde.verify.check import Check, check
-from adasde.verify.problem import Problem, coefficients, default_problem, evaluation, optimizer
-from adasde.verify.transfer import NoiseRule, Resolution, gaussian
+from adasde.verify.problem import Problem, coefficients, default_problem, evaluation, starts
+from adasde.verify.transfer import Resolution, gaussian
 
 ETAS = (1 / 32, 1 / 64, 1 / 128)
 TOLERANCE = 0.15
@@ -137,10 +138,13 @@ def weak_errors(
 ) -> Array:
     """E phi(model) - E phi(optimizer) at one eta and resolution: (models, functions)."""
     chain, functions = optimizer(rule, problem), evaluation(problem, rule.states)
-    start = np.array([problem.start[y] for y in rule.states])
+    start = starts(problem, rule.states)
     moving = transfer.frame(chain, start, problem.steps(step_size), noise, at.width)
     exact = transfer.optimizer_means(chain, functions, start, moving, noise, at)
-    means = [transfer.model_means(coefficients(sde, problem), functions, start, moving, at) for _, sde in sdes]
+    slow = [i for i in range(len(rule.states)) if i not in chain.memories]
+    functions, moving = evaluation(problem, tuple(rule.states[i] for i in slow)), moving.of(slow)
+    begin = np.array([[problem.start[rule.states[i]]] for i in slow]), np.ones(1)
+    means = [transfer.model_means(coefficients(sde, problem), functions, begin, moving, at) for _, sde in sdes]
     return np.array(means) - exact
 
 
