@@ -75,16 +75,18 @@ class Resolution:
 
 
 def fine(states: int) -> Resolution:
-    """The resolution at which errors are measured."""
-    degree = {1: 16, 2: 10, 3: 8, 4: 6, 5: 4}[states]
-    return Resolution(degree, degree + 2, degree + 8, 1.0, 1e-9 if states < 4 else 1e-8, 12)
+    """The resolution at which errors are measured: from four states on as low as errors of order 1e-3 allow."""
+    degree, spare = {1: (16, 2), 2: (10, 2), 3: (8, 2), 4: (5, 1), 5: (3, 1)}[states]
+    return Resolution(degree, degree + spare, degree + 8, 1.0, 1e-9 if states < 4 else 1e-7, 8)
 
 
 def coarse(states: int) -> Resolution:
     """Everything coarser, and a wider frame: the change from `fine` bounds what is left of the numerical error."""
     best = fine(states)
-    degree = best.degree - (2 if states < 5 else 1)
-    return Resolution(degree, degree + 2, degree + 6, 1.2, 10 * best.tolerance, best.memory - 2)
+    less = 2 if states < 4 else 1
+    return Resolution(
+        best.degree - less, best.nodes - less, best.noise_nodes - 2, 1.2, 10 * best.tolerance, best.memory - 2
+    )
 
 
 @dataclass(frozen=True, eq=False)

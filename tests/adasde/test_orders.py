@@ -13,10 +13,11 @@ from adasde.derive.noise import Gaussian
 from adasde.derive.notation import eta, g, rho1, x
 from adasde.derive.rule import update_rule
 from adasde.verify import order_cases, orders, transfer
+from adasde.verify.chain import optimizer
 from adasde.verify.order_cases import adam_uncorrected, cases, lion, mutants
 from adasde.verify.orders import WeakOrder, weak_orders
 from adasde.verify.polynomials import basis
-from adasde.verify.problem import Problem, coefficients, default_problem, evaluation, optimizer
+from adasde.verify.problem import Problem, coefficients, default_problem, evaluation
 
 PAIR = (1 / 32, 1 / 64)
 FASTER = ["sgd", "signsgd", "rmsprop", "lion"]
@@ -33,7 +34,7 @@ def test_derived_models_have_their_order(name):
     """Slope within 0.15 of 1 for the SDE and of 2 for the order-2 model, for every test function."""
     rule = cases()[name].rule
     for order in weak_orders(rule, models(rule), etas=PAIR):
-        assert order.resolved and order.holds, (order.model, order.slopes, order.uncertainties)
+        assert order.holds and max(order.uncertainties) < orders.RESOLVED, (order.model, order.slopes)
 
 
 def test_every_mistake_in_rmsprops_model_costs_an_order():
@@ -64,7 +65,7 @@ def test_the_committed_table_supports_the_claims(name):
     """sde and order2 hold, and every mutant on record loses its order."""
     assert set(orders.table()) == set(cases()) == set(orders.remarks())
     for order in orders.table()[name]:
-        assert order.resolved
+        assert max(order.uncertainties) < orders.RESOLVED
         assert order.holds if order.model in ("sde", "order2") else order.loses, (order.model, order.slopes)
 
 
@@ -88,6 +89,7 @@ def test_table_survives_writing(tmp_path):
     assert orders._read("sgd", row) == orders.table()["sgd"][1]
 
 
+START = np.array([[1.5]]), np.ones(1)
 LINEAR = Problem(2 * x, sp.S.Half, {x: 1.5}, {}, (x, x**2))
 
 
@@ -95,13 +97,13 @@ def test_sgd_on_a_quadratic_is_exact():
     """Mean and variance of SGD, and of its SDE (an Ornstein-Uhlenbeck process), against closed forms to 1e-9."""
     step, rule, a = 1 / 16, cases()["sgd"].rule, 2.0
     at, chain = transfer.fine(1), optimizer(rule, LINEAR)
-    moving = transfer.frame(chain, np.array([1.5]), LINEAR.steps(step), transfer.gaussian, 1.0)
+    moving = transfer.frame(chain, START, LINEAR.steps(step), transfer.gaussian, 1.0)
     functions = evaluation(LINEAR, rule.states)
-    found = transfer.optimizer_means(chain, functions, np.array([1.5]), moving, transfer.gaussian, at)
+    found = transfer.optimizer_means(chain, functions, START, moving, transfer.gaussian, at)
     mean, variance = 1.5 * (1 - step * a) ** 16, sum((step / 2) ** 2 * (1 - step * a) ** (2 * j) for j in range(16))
     assert found == pytest.approx([mean, mean**2 + variance], rel=1e-11)
     model = coefficients(derive(rule).sde, LINEAR)
-    found = transfer.model_means(model, functions, np.array([1.5]), moving, at)
+    found = transfer.model_means(model, functions, START, moving, at)
     mean, variance = 1.5 * np.exp(-a), step / 4 * (1 - np.exp(-2 * a)) / (2 * a)
     assert found == pytest.approx([mean, mean**2 + variance], rel=1e-8)
 
@@ -121,7 +123,7 @@ def test_signsgd_equals_its_lattice_walk():
             after[place - 1] = after.get(place - 1, 0) + p * (1 - up)
         law = after
     exact = sum(p * (1.5 + step * place) ** 2 for place, p in law.items())
-    chain, start = optimizer(rule, problem), np.array([1.5])
+    chain, start = optimizer(rule, problem), START
     moving = transfer.frame(chain, start, problem.steps(step), transfer.gaussian, 1.0)
     functions = evaluation(problem, rule.states)
     found = transfer.optimizer_means(chain, functions, start, moving, transfer.gaussian, transfer.fine(1))
@@ -141,7 +143,7 @@ def test_resolution_does_not_matter():
 
 def test_basis_is_orthonormal_and_its_derivatives_are_exact():
     """<psi_a, psi_b> = delta_ab, and d/dxi_i of a random polynomial equals a central difference."""
-    polynomials = basis(3, 5, 7)
+    polynomials = basis((5, 5, 3), (7, 7, 5))
     gram = polynomials.project(polynomials.values.T)
     assert np.abs(gram - np.eye(len(gram))).max() < 1e-12
     rng = np.random.default_rng(0)
@@ -170,10 +172,11 @@ def errors(first, second, floor=0.0):
 def test_verdicts():
     """Order two holds at slope 2; 1.8 and 2.2 do not; a slope near the numerical error decides nothing."""
     assert errors(4e-4, 1e-4).holds and not errors(4e-4, 1e-4).loses
-    assert not errors(4e-4, 1e-4, floor=2e-6).holds and not errors(2e-4, 1e-4, floor=2e-6).loses
+    assert errors(4e-4, 1e-4, floor=8e-6).holds and not errors(4e-4, 1e-4, floor=9e-6).holds
+    assert not errors(2e-4, 1e-4, floor=2e-6).loses and errors(2e-4, 1e-4, floor=2e-6).verdict == "fails"
     assert not errors(3.4e-4, 1e-4).holds and errors(3.4e-4, 1e-4).loses
     assert not errors(4.7e-4, 1e-4).holds and not errors(4.7e-4, 1e-4).loses
-    outcomes = [orders.checks([e])[0].outcome for e in (errors(4, 1), errors(2, 1), errors(2, 1, floor=0.1))]
+    outcomes = [orders.checks([e])[0].outcome for e in (errors(4, 1), errors(2, 1), errors(4, 1, floor=0.1))]
     assert outcomes == ["holds", "fails", "undecided"]
 
 
