@@ -32,8 +32,8 @@ class OverTime:
     digest       of the model's equations
     """
 
-    etas: tuple[float, float]
-    errors: tuple[float, float]
+    etas: tuple[float, ...]
+    errors: tuple[float, ...]
     order: float
     uncertainty: float
     verdict: str
@@ -101,11 +101,11 @@ def table(path: Path = TABLE) -> dict[str, RuleOrders]:
 
 
 def _row(name: str, row: dict[str, Any]) -> RuleOrders:
-    found = {
-        model: OverTime(**{key: tuple(value) if isinstance(value, list) else value for key, value in each.items()})
+    over_time = {
+        model: OverTime(**{**each, "etas": tuple(each["etas"]), "errors": tuple(each["errors"])})
         for model, each in row.pop("over_time", {}).items()
     }
-    return RuleOrders(name, **row, over_time=found)
+    return RuleOrders(name, **row, over_time=over_time)
 
 
 def write(rows: Sequence[RuleOrders], path: Path = TABLE) -> None:

@@ -134,6 +134,8 @@ def _orders(row: RuleOrders, model: str) -> tuple[str, str]:
     """The cells of one model: its order by one step, and over a fixed time."""
     if model not in row.measured:
         return "-", "-"
+    if model not in row.over_time:
+        return f"{row.measured[model]:.2f}", "not measured"
     found = row.over_time[model]
     sampled = ", sampled" if found.method == "sampled" else ""
     verdict = "" if found.verdict == "holds" else f" **{found.verdict}**"
