@@ -244,11 +244,16 @@ def test_a_memory_of_one_step_is_averaged_out():
     assert (mean, variance) == pytest.approx((gradient, scale**2)) and (points[0] == 1.5).all()
 
 
-def test_noise_with_memory_is_measured_and_many_states_are_refused():
-    """Coloured noise around SGD has its model; five Ornstein-Uhlenbeck states and x are too many."""
+@pytest.mark.slow
+def test_noise_with_memory_is_measured():
+    """Coloured noise around SGD has its model."""
     rule = correlated(registry()["sgd"])
     (order,) = weak_orders(rule, [("sde", derive(rule).sde)], etas=(1 / 16, 1 / 32))
     assert order.holds
+
+
+def test_many_states_are_refused():
+    """Five Ornstein-Uhlenbeck states and x are too many."""
     with pytest.raises(NotDerivable, match="up to 5 states, not for x, ou1"):
         default_problem(fractional(registry()["sgd"], 0.4))
 

@@ -124,7 +124,7 @@ def test_every_derived_model_has_its_weak_order():
     assert not row.holds and "**fails**" in page and "; `sgd` order2 fails." in page
 
 
-@pytest.mark.parametrize("name", ["sgd_averaged", "usam", "sto_sign", "signum", "heavy_ball", "schedule_free_sgd"])
+@pytest.mark.parametrize("name", ["sgd_averaged", "usam", "signum", "heavy_ball"])
 def test_orders_over_time_are_those_of_todays_models(name):
     """The digests of the equations."""
     orders = {model: order for order, model in MODELS.items()}
