@@ -165,11 +165,12 @@ def _schedules(rule: UpdateRule, order: int, after: sp.Symbol) -> tuple[Named, S
 def _scaled(
     change: sp.Expr, schedules: Schedules, rule: UpdateRule, kept: dict[sp.Symbol, sp.Dummy], after: sp.Symbol
 ) -> sp.Expr:
-    change = _on_the_clock(change.subs(dict(schedules)), after)
+    change = change.subs(dict(schedules))
     for h in rule.hyperparameters:
         if h.rate is not None:
             change = change.subs(h.symbol, 1 - kept[h.rate] if h.rate in kept else h.scaled)
-    return with_noise(rule.name, change)
+    # After the decays: k (1 - beta) is then t rho, and not a difference of two terms in 1/eta.
+    return with_noise(rule.name, _on_the_clock(change, after))
 
 
 def _on_the_clock(change: sp.Expr, after: sp.Symbol) -> sp.Expr:

@@ -64,6 +64,11 @@ def compiled(*signature: Any, cache: bool = True, **options: Any) -> Callable[[F
     return decorator
 
 
+def compiled_number(*signature: Any) -> Callable[[Function], Function]:
+    """`compiled` for a function of numbers, with its type."""
+    return compiled(*signature)
+
+
 def inlined(*signature: Any) -> Callable[[Function], Function]:
     """Compiles a function that is to vanish into its caller: a scalar one into a loop over lanes, to vectorise with
     it; one that runs such a loop where the caller repeats it, so that what it needs is made ready once."""

@@ -4,7 +4,7 @@ Contraction (LLVM's flag `contract`) rounds a b + c once instead of twice. What 
 on whether the CPU has such an instruction: its bytes are no longer the same everywhere. No other freedom is given.
 """
 
-# helpers fe2c080eb2a0: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 59df08b01e18: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import types

@@ -6,7 +6,7 @@ in the same way. The motion behind sign(g) has a correlation that depends on the
 where Sigma depends on x, so are all.
 """
 
-# helpers f22ee295a640: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers b9ae7983ee24: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math

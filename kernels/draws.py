@@ -4,7 +4,7 @@ They reach the driver as typed function pointers, so that only what a run needs 
 float32; `draws64` in double precision, `student` and `transformed` for other laws, `rademacher` for +-1.
 """
 
-# helpers 7a8f489a8015: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 5e0455db7e50: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import importlib

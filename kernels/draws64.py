@@ -1,6 +1,6 @@
 """Gaussian draws in double precision, see `draws` and `normals64`."""
 
-# helpers 19e1215d0b35: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers be3976b00d6e: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import numpy as np

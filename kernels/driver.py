@@ -5,7 +5,7 @@ paths; it is worked through in blocks of lanes that stay in the cache; `statisti
 Path j draws the same numbers whatever leaf, block or thread it lands in.
 """
 
-# helpers 219f0fdbfd8c: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 818be4741a58: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math

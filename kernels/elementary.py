@@ -4,7 +4,7 @@ The C library's functions stop vectorisation and differ in the last bit between 
 + - * / sqrt, fused multiply-adds, integer operations and selections alone. `tests/kernels/fit_erf.py` made the tables.
 """
 
-# helpers fe2c080eb2a0: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 59df08b01e18: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 from typing import Any, TypeVar
@@ -98,10 +98,7 @@ def polynomial(u: Real, c: tuple[Real, ...]) -> Real:
     high, low = c[n - 1], c[n - 2]
     for k in range(n - 3, 0, -2):
         high, low = fma(high, v, c[k]), fma(low, v, c[k - 1])
-    if n % 2 == 0:
-        return fma(u, high, low)
-    high = fma(high, v, c[0])
-    result: Real = fma(u, low, high)
+    result: Real = fma(u, high, low) if n % 2 == 0 else fma(u, low, fma(high, v, c[0]))
     return result
 
 

@@ -1,6 +1,6 @@
 """Mean signs under a discrete law, from its sorted values and prefix sums."""
 
-# helpers fe2c080eb2a0: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 59df08b01e18: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math

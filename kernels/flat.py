@@ -5,7 +5,7 @@ and cost a call each at every step. A flat kernel is made for one pair of them (
 one call; its operations are the same in the same order, and so are its bytes.
 """
 
-# helpers 142e07bdabdb: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 43e2f18003cf: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math

@@ -8,7 +8,7 @@ The signatures are explicit because a driver takes these functions as typed poin
 the compiled driver in its disk cache in the next process, and lets a new loss or optimizer recompile nothing else.
 """
 
-# helpers fe2c080eb2a0: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 59df08b01e18: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -5,7 +5,7 @@ Z = F^-1(Phi(z)) for the laws with a distribution function F that inverts, and f
 component c from a stream of its own. Student-t is not among them: `normals.fill_student_t` draws it from the words.
 """
 
-# helpers fc81a57ad9c9: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 909b5730a7a1: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math

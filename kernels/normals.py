@@ -11,7 +11,7 @@ from the same stream are therefore dependent. Of two words w the first makes U a
 U lies strictly between 0 and 1, so that no draw is infinite.
 """
 
-# helpers 868e7bfbd852: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers f0092d3c7b2e: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math

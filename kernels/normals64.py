@@ -7,7 +7,7 @@ A number takes two words of a Philox block for U and two for V, of which 52 and 
 Block b gives the numbers 2 b and 2 b + 1 of `fill_layer64`, and number b of both pairs and Student-t variates.
 """
 
-# helpers 7a8f489a8015: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 5e0455db7e50: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math

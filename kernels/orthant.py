@@ -4,14 +4,14 @@ R. L. Plackett, Biometrika 41, 1954; Z. Drezner and G. O. Wesolowsky, J. Stat. C
 Stat. Comput. 14, 2004, from which the way to treat correlations near one comes.
 """
 
-# helpers 23691f921a4d: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 92073b819029: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
 
 import numpy as np
 
-from adasde.kernels.compilation import compiled
+from adasde.kernels.compilation import compiled_number
 from adasde.kernels.special import atan, cos, exp, normal_tail, sin
 
 # fmt: off
@@ -29,7 +29,7 @@ NEAR_ONE, CERTAIN = 0.925, 40.0
 _TWO_PI = 2.0 * math.pi
 
 
-@compiled()
+@compiled_number()
 def sign_covariance(a: float, b: float, r: float) -> float:
     """Cov(sign(Z1 + a), sign(Z2 + b)) for standard normals with correlation r in [-1, 1]; absolute error below 2e-15.
 
@@ -43,7 +43,7 @@ def sign_covariance(a: float, b: float, r: float) -> float:
     return _positive(a, b, r)
 
 
-@compiled()
+@compiled_number()
 def _positive(a: float, b: float, r: float) -> float:
     """The covariance for 0 < r <= 1; at r = 1 it is 4 Phi(min(a, b)) Phi(-max(a, b))."""
     if r <= NEAR_ONE:
@@ -52,14 +52,14 @@ def _positive(a: float, b: float, r: float) -> float:
     return 4.0 * whole - 4.0 * _to_one(a, b, r) if r < 1.0 else 4.0 * whole
 
 
-@compiled()
+@compiled_number()
 def _arcsin(r: float) -> float:
     """arcsin r for |r| < 1, by a step of Newton's method from the arc tangent, whose own error is too large."""
     angle = atan(r / math.sqrt((1.0 - r) * (1.0 + r)))
     return angle + (r - sin(angle)) / cos(angle)
 
 
-@compiled()
+@compiled_number()
 def _from_zero(a: float, b: float, r: float) -> float:
     """int_0^r phi2(a, b; t) dt with t = sin u: 1/(2 pi) int exp(-(a^2 + b^2 - 2 a b sin u)/(2 cos^2 u)) du."""
     half = 0.5 * _arcsin(r)
@@ -71,7 +71,7 @@ def _from_zero(a: float, b: float, r: float) -> float:
     return half * total / _TWO_PI
 
 
-@compiled()
+@compiled_number()
 def _to_one(a: float, b: float, r: float) -> float:
     """int_r^1 phi2(a, b; t) dt with t = sqrt(1 - x^2), for r next to 1.
 
@@ -96,7 +96,7 @@ def _to_one(a: float, b: float, r: float) -> float:
     return total / _TWO_PI
 
 
-@compiled()
+@compiled_number()
 def _gaussian_powers(end: float, gap: float) -> tuple[float, float, float]:
     """int_0^A x^n exp(-D/(2 x^2)) dx for n = 0, 2, 4, by parts: I_n = (A^(n+1) e - D I_(n-2))/(n + 1) with e the
     exponential at A, and I_0 = A e - sqrt(2 pi D) (1 - Phi(sqrt(D)/A))."""

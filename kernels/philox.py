@@ -4,7 +4,7 @@ There is no state to keep, split or skip ahead: the word that drives path p at s
 alone. Results therefore do not depend on how paths are dealt out to threads, processes or machines.
 """
 
-# helpers fe2c080eb2a0: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 59df08b01e18: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 from typing import Any

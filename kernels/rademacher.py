@@ -5,7 +5,7 @@ of its steps agree with those of normal increments up to the third. It is severa
 about single paths.
 """
 
-# helpers 7a8f489a8015: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 5e0455db7e50: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import numpy as np

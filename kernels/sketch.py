@@ -6,7 +6,7 @@ is a pair of arrays: keys in growing order, those of the saved time k being k * 
 counts. (Relative accuracy as in Masson, Rim and Lee, DDSketch, VLDB 2019.)
 """
 
-# helpers d7dfc3ff8d1f: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 8aac2328ee4e: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 from typing import Any

@@ -7,7 +7,7 @@ Every function takes every float64: what it gives for +-inf, NaN and outside its
 +-0 counts as 0. No branches: a condition chooses between values that are both calculated.
 """
 
-# helpers 8db35575307c: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 3f4ccfd32917: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math

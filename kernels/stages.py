@@ -5,7 +5,7 @@ the signature `lanes.STEP`. Its generated step has the signature `STAGED` instea
 draws of every kind it asks for.
 """
 
-# helpers 2ae81493f33a: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 295fb022f19a: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """Moments of a block of paths at the saved times, added to those of its leaf, and the buckets of its losses."""
 
-# helpers 867cbed42819: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers fe14058b474c: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import numpy as np

@@ -1,6 +1,6 @@
 """Draws under Student-t noise, see `draws`."""
 
-# helpers 7a8f489a8015: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 5e0455db7e50: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import numpy as np

@@ -1,6 +1,6 @@
 """Draws under Student-t noise in double precision, see `draws`."""
 
-# helpers a31e40e4603f: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 7b5d24b05b46: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import numpy as np

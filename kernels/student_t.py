@@ -4,7 +4,7 @@ Made with this package's own functions, + - * / sqrt and exactly rounded sums, s
 on every CPU.
 """
 
-# helpers 567a309cf76b: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers d644048f90ee: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math

@@ -1,6 +1,6 @@
 """Draws under the laws of `laws`, from float32 normals."""
 
-# helpers 05bb2d807b15: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers d5925ec91561: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 from adasde.kernels.draws import fill_gaussian

@@ -1,6 +1,6 @@
 """Draws under the laws of `laws`, from normals in double precision."""
 
-# helpers fe6e323951d7: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 398fca15c8b0: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 from adasde.kernels.draws64 import fill_gaussian64

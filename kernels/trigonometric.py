@@ -1,6 +1,6 @@
 """Sine, cosine and arc tangent of float64 over lanes; `tests/kernels/fit_erf.py` made the tables."""
 
-# helpers d7dfc3ff8d1f: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 8aac2328ee4e: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math

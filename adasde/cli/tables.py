@@ -218,19 +218,26 @@ def _with_interval(ensemble: Ensemble) -> str:
 
 def orders_table(optimizer: str, found: list[WeakOrder], changed: list[Reproduction]) -> None:
     """Slopes of each model for each test function, and the slopes that differ from the committed ones."""
+    from adasde.derive.expansion import MODELS
     from adasde.verify.order_cases import as_expected
 
     etas = found[0].etas
+    caption = (
+        "largest: slope of the largest error, which is judged; u: slopes of each function, of which a mistake must "
+        "show in one; error: the largest at the smaller eta; floor: the numerical error of these"
+    )
     title = f"{optimizer}: weak orders in eta, slopes from 1/{1 / etas[-2]:.0f} to 1/{1 / etas[-1]:.0f}"
-    table = Table(title=title, caption="error: the largest at the smaller eta; floor: the numerical error of these")
-    for name in ("model", "order", *(f"u = {u}" for u in found[0].functions), "error", "floor", "verdict"):
+    table = Table(title=title, caption=caption)
+    for name in ("model", "order", "largest", *(f"u = {u}" for u in found[0].functions), "error", "floor", "verdict"):
         table.add_column(name)
     for order in found:
-        verdict = "holds" if order.holds else "loses the order" if order.loses else "undecided"
+        derived = order.model in MODELS.values()
+        verdict = order.verdict if derived else "loses the order" if order.loses else "keeps it"
         colour = "green" if as_expected(order) else "red"
         slopes = [f"{slope:.2f}" for slope in order.slopes]
         error = max(abs(row[-1]) for row in order.errors)
-        cells = [order.model, str(order.expected), *slopes, f"{error:.0e}", f"{order.floor:.0e}"]
+        measured = f"{order.order:.2f} +- {order.uncertainty:.2f}"
+        cells = [order.model, str(order.expected), measured, *slopes, f"{error:.0e}", f"{order.floor:.0e}"]
         table.add_row(*cells, f"[{colour}]{verdict}[/]")
     out = console()
     out.print(table)

@@ -5,7 +5,7 @@ value is half the squared distance from the saddle at 0, its Hessian-vector prod
 ``adjoint`` that of J^T.
 """
 
-# helpers 219f0fdbfd8c: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 818be4741a58: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import numpy as np

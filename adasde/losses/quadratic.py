@@ -1,6 +1,6 @@
 """f(x) = x'Hx / 2 with H diagonal or dense."""
 
-# helpers 219f0fdbfd8c: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 818be4741a58: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 from typing import Any

@@ -97,9 +97,9 @@ def _with_diffusion(sde: SDE, entries: dict[tuple[int, int], sp.Expr]) -> SDE:
 
 
 def measure(name: str) -> list[WeakOrder]:
-    """All models of a case. Raises `UnknownName`."""
+    """All models of a case, at all of `orders.ETAS` for those of the table. Raises `UnknownName`."""
     case = _case(name)
-    return orders.weak_orders(case.rule, models(case.rule))
+    return orders.weak_orders(case.rule, models(case.rule), etas=orders.ETAS if name in cases() else None)
 
 
 def reproduce(name: str) -> list[Reproduction]:

@@ -1,4 +1,4 @@
-"""Polynomials of bounded total degree, orthonormal under the standard normal law, with their Gauss-Hermite rule."""
+"""Polynomials of bounded degree, orthonormal under the standard normal law, with their Gauss-Hermite rule."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from adasde.ensemble import Array
 
 @dataclass(frozen=True, eq=False)
 class Basis:
-    """psi_a(xi) = prod_i He_{a_i}(xi_i) / sqrt(a_i!) for |a| = a_1 + ... + a_n <= degree, B of them.
+    """psi_a(xi) = prod_i He_{a_i}(xi_i) / sqrt(a_i!) for the multi-indices a of `basis`, B of them.
 
     degrees      (B, n) the multi-indices a
     nodes        (n, M) tensor Gauss-Hermite nodes; weights (M,) sum to one
@@ -39,25 +39,28 @@ class Basis:
 
 
 @cache
-def basis(states: int, degree: int, nodes: int) -> Basis:
-    """The basis in ``states`` variables; ``nodes`` per variable integrate degree 2 nodes - 1 exactly."""
-    degrees = np.array([a for a in itertools.product(range(degree + 1), repeat=states) if sum(a) <= degree])
-    xi, weights = gauss_hermite(states, nodes)
+def basis(highest: tuple[int, ...], nodes: tuple[int, ...]) -> Basis:
+    """The basis of sum_i a_i/d_i <= 1 with the highest degree d_i in each variable: the total degree where all are the
+    same. ``nodes`` of each variable integrate degree 2 nodes - 1 exactly."""
+    indices = itertools.product(*(range(d + 1) for d in highest))
+    degrees = np.array([a for a in indices if sum(i / d for i, d in zip(a, highest, strict=True)) <= 1 + 1e-9])
+    xi, weights = gauss_hermite(nodes)
     return Basis(degrees, xi, weights, _values(degrees, xi), _derivatives(degrees))
 
 
-def gauss_hermite(states: int, nodes: int) -> tuple[Array, Array]:
-    """Tensor rule of the standard normal law in ``states`` variables: nodes (n, nodes^n), weights (nodes^n,)."""
-    one, weight = hermegauss(nodes)
-    grid = np.array(list(itertools.product(one, repeat=states))).T
-    weights = np.array([np.prod(w) for w in itertools.product(weight / weight.sum(), repeat=states)])
+def gauss_hermite(nodes: tuple[int, ...]) -> tuple[Array, Array]:
+    """Tensor rule of the standard normal law with so many nodes in each of n variables, M together: nodes (n, M),
+    weights (M,)."""
+    rules = [hermegauss(count) for count in nodes]
+    grid = np.array(list(itertools.product(*(one for one, _ in rules)))).T
+    weights = np.array([np.prod(w) for w in itertools.product(*(weight / weight.sum() for _, weight in rules))])
     return grid, weights
 
 
 def _values(degrees: Array, xi: Array) -> Array:
     values = np.ones((len(degrees), xi.shape[1]))
     for i, points in enumerate(xi):
-        values *= _hermite(points, int(degrees.max()))[degrees[:, i]]
+        values *= _hermite(points, int(degrees[:, i].max()))[degrees[:, i]]
     return values
 
 

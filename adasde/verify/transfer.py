@@ -24,12 +24,15 @@ from scipy.integrate import solve_ivp
 from scipy.stats import norm
 
 from adasde.ensemble import Array
+from adasde.verify.chain import NoiseRule, Optimizer
 from adasde.verify.polynomials import Basis, basis, gauss_hermite
-from adasde.verify.problem import Coefficients, Optimizer
+from adasde.verify.problem import Coefficients
 
-NoiseRule = Callable[[int, Array | None], tuple[Array, Array]]
-"""(nodes, kinks (M, K) or None) -> z and weights, both (M or 1, Q), of E h(Z) for h smooth between the kinks."""
+Start = tuple[Array, Array]
+"""Starting points (n, K) and their weights (K,)."""
 
+LARGEST = 20_000_000
+"""Values of polynomials that are worked out at once."""
 FAR = 8.5
 """|Z| beyond this has probability 2e-17 under the normal law."""
 REST = 0.15
@@ -54,26 +57,36 @@ def gaussian(nodes: int, kinks: Array | None) -> tuple[Array, Array]:
 
 @dataclass(frozen=True)
 class Resolution:
-    """Degree of u, quadrature nodes per state and for Z, width of the frame in standard deviations, and tolerance in
-    time."""
+    """Degree of u, quadrature nodes per state and for Z, width of the frame in standard deviations, tolerance in time,
+    and degree of u in a state that is new in every step, whose frame is as wide as the noise."""
 
     degree: int
     nodes: int
     noise_nodes: int
     width: float
     tolerance: float
+    memory: int = 0
+
+    def basis(self, states: int, memories: tuple[int, ...] = ()) -> Basis:
+        """The polynomials in so many states, of which ``memories`` are new in every step."""
+        highest = [self.memory if i in memories else self.degree for i in range(states)]
+        nodes = [self.memory + 2 if i in memories else self.nodes for i in range(states)]
+        return basis(tuple(highest), tuple(nodes))
 
 
 def fine(states: int) -> Resolution:
-    """The resolution at which errors are measured."""
-    degree = {1: 10, 2: 10, 3: 8}[states]
-    return Resolution(degree, degree + 2, degree + 8, 1.0, 1e-9)
+    """The resolution at which errors are measured: from four states on as low as errors of order 1e-3 allow."""
+    degree, spare = {1: (16, 2), 2: (10, 2), 3: (8, 2), 4: (5, 1), 5: (3, 1)}[states]
+    return Resolution(degree, degree + spare, degree + 8, 1.0, 1e-9 if states < 4 else 1e-7, 8)
 
 
 def coarse(states: int) -> Resolution:
     """Everything coarser, and a wider frame: the change from `fine` bounds what is left of the numerical error."""
-    degree = fine(states).degree - 2
-    return Resolution(degree, degree + 2, degree + 6, 1.2, 1e-8)
+    best = fine(states)
+    less = 2 if states < 4 else 1
+    return Resolution(
+        best.degree - less, best.nodes - less, best.noise_nodes - 2, 1.2, 10 * best.tolerance, best.memory - 2
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,22 +117,29 @@ class Frame:
         centre, width = self.at(time)
         return (z - centre) / width
 
+    def of(self, kept: list[int]) -> Frame:
+        """The frame of some of the states."""
+        return Frame(self.times, tuple(self.centre[i] for i in kept), tuple(self.square[i] for i in kept))
+
     def velocity(self, time: float, xi: Array) -> Array:
         """dz/dt at fixed xi, (n, M)."""
         moving, growing = (np.array([p.deriv()(time) for p in part])[:, None] for part in (self.centre, self.square))
         return moving + growing / (2 * self.at(time)[1]) * xi
 
 
-def frame(optimizer: Optimizer, start: Array, times: Array, noise: NoiseRule, width: float) -> Frame:
+def frame(optimizer: Optimizer, start: Start, times: Array, noise: NoiseRule, width: float) -> Frame:
     """Mean and standard deviation of the optimizer's state at every step, in the Gaussian closure: each law is
     replaced by the normal law of its mean and covariance, whose image under the step gives the next."""
-    step_size, n = float(times[1] - times[0]), len(start)
-    xi, weights = gauss_hermite(n, 3)
-    means, covariance, variances = [start], np.zeros((n, n)), [np.zeros(n)]
+    points, shares = start
+    step_size, n = float(times[1] - times[0]), len(points)
+    xi, weights = gauss_hermite((3,) * n)
+    means, away = [points @ shares], points - (points @ shares)[:, None]
+    covariance = (away * shares) @ away.T
+    variances = [np.diag(covariance)]
     for time in times[:-1]:
         values, vectors = np.linalg.eigh(covariance)
         z = means[-1][:, None] + vectors * np.sqrt(np.maximum(values, 0.0)) @ xi
-        after, share = _images(optimizer, noise, 8, z, float(time), step_size)
+        after, share = optimizer.images(noise, 8, z, float(time), step_size)
         probability = weights[:, None] * share
         means.append((after * probability).sum(axis=(1, 2)))
         centred = after - means[-1][:, None, None]
@@ -137,28 +157,48 @@ def _fits(times: Array, values: Array) -> tuple[Chebyshev, ...]:
 def optimizer_means(
     optimizer: Optimizer,
     functions: Callable[[Array], Array],
-    start: Array,
+    start: Start,
     moving: Frame,
     noise: NoiseRule,
     at: Resolution,
 ) -> Array:
-    """E phi(state after the last step) from ``start`` (n,), for F test functions: (F,)."""
-    polynomials = basis(len(start), at.degree, at.nodes)
+    """E phi(state after the last step) from ``start``, for F test functions: (F,)."""
+    polynomials = at.basis(len(start[0]), optimizer.memories)
     u = _terminal(functions, moving, polynomials)
     for time in moving.times[-2::-1]:
         z = moving.states(time, polynomials.nodes)
-        after, share = _images(optimizer, noise, at.noise_nodes, z, float(time), moving.step_size)
-        xi = moving.reduced(time + moving.step_size, after.reshape(len(z), -1))
-        values = (polynomials.at(xi).T @ u).reshape(*after.shape[1:], -1)
-        u = polynomials.project(np.einsum("mqf,mq->mf", values, np.broadcast_to(share, after.shape[1:])))
+        blocks = max(1, z.shape[1] * len(u) * (at.noise_nodes + 1) // LARGEST)
+        parts = [
+            _one_step_back(optimizer, moving, noise, at, polynomials, u, part, float(time))
+            for part in np.array_split(z, blocks, axis=1)
+        ]
+        u = polynomials.project(np.concatenate(parts))
     return _at(polynomials, moving, start, u)
 
 
+def _one_step_back(
+    optimizer: Optimizer,
+    moving: Frame,
+    noise: NoiseRule,
+    at: Resolution,
+    polynomials: Basis,
+    u: Array,
+    z: Array,
+    time: float,
+) -> Array:
+    """E u(t + eta, z') at points z (n, M): (M, F)."""
+    after, share = optimizer.images(noise, at.noise_nodes, z, time, moving.step_size)
+    xi = moving.reduced(time + moving.step_size, after.reshape(len(z), -1))
+    values = (polynomials.at(xi).T @ u).reshape(*after.shape[1:], -1)
+    found: Array = np.einsum("mqf,mq->mf", values, np.broadcast_to(share, after.shape[1:]))
+    return found
+
+
 def model_means(
-    model: Coefficients, functions: Callable[[Array], Array], start: Array, moving: Frame, at: Resolution
+    model: Coefficients, functions: Callable[[Array], Array], start: Start, moving: Frame, at: Resolution
 ) -> Array:
     """E phi(state at the horizon) of the SDE, from the same start: (F,)."""
-    polynomials = basis(len(start), at.degree, at.nodes)
+    polynomials = at.basis(len(start[0]))
     terminal = _terminal(functions, moving, polynomials)
     generator = _generator(model, moving, polynomials)
     end = float(moving.times[-1])
@@ -199,19 +239,11 @@ def _generator(model: Coefficients, moving: Frame, polynomials: Basis) -> Callab
     return apply
 
 
-def _images(
-    optimizer: Optimizer, noise: NoiseRule, nodes: int, z: Array, time: float, step_size: float
-) -> tuple[Array, Array]:
-    """States after one step from z (n, M), (n, M, Q), and the probabilities (M or 1, Q) of the draws."""
-    kinks = None if optimizer.kinks is None else optimizer.kinks(z, time, step_size)
-    draws, share = noise(nodes, kinks)
-    return optimizer.step(z[:, :, None], draws, time, step_size), share
-
-
 def _terminal(functions: Callable[[Array], Array], moving: Frame, polynomials: Basis) -> Array:
     return polynomials.project(functions(moving.states(float(moving.times[-1]), polynomials.nodes)))
 
 
-def _at(polynomials: Basis, moving: Frame, start: Array, u: Array) -> Array:
-    found: Array = polynomials.at(moving.reduced(float(moving.times[0]), start[:, None]))[:, 0] @ u
+def _at(polynomials: Basis, moving: Frame, start: Start, u: Array) -> Array:
+    points, shares = start
+    found: Array = shares @ (polynomials.at(moving.reduced(float(moving.times[0]), points)).T @ u)
     return found
