@@ -60,8 +60,8 @@ def affordable(setting: Setting, arguments: dict[str, Any]) -> int:
     if not any(node.nested for value in named for node in value.atoms(Expectation)):
         return PATHS
     loss = arguments["loss"]
-    dimension = (parse_loss(loss) if isinstance(loss, str) else loss).dimension
-    summands = sum(SUBSTEPS) * arguments["steps"] * dimension * setting.module.QUADRATURE**2
+    dimension: int = (parse_loss(loss) if isinstance(loss, str) else loss).dimension
+    summands: int = sum(SUBSTEPS) * arguments["steps"] * dimension * setting.module.QUADRATURE**2
     return min(PATHS, max(FEWEST, SUMMANDS // summands))
 
 
