@@ -69,7 +69,12 @@ def fast_states(rule: UpdateRule, averaged: tuple[str, ...] = ()) -> Fast | None
     if not averaged:
         return _without_memories(rule, memories) if memories else None
     if memories:
-        raise NotDerivable(f"{rule.name}: {averaged[0]} is not averaged out beside the memory {memories[0][0]}")
+        memory = memories[0][0]
+        raise NotDerivable(
+            f"{rule.name}: {averaged[0]} cannot be averaged out beside {memory}, the memory of the step before: the "
+            "long-run covariance is derived for either alone, and a memory is averaged out always; take the rule "
+            f"without average-out, where only {memory} is, or --model algorithm"
+        )
     return _without_buffers(rule, averaged)
 
 

@@ -36,7 +36,12 @@ def papers() -> dict[str, dict[str, Claim]]:
 
 
 def claims_for(optimizer: str) -> list[Claim]:
-    """All claims about one optimizer, in alphabetical order of their papers."""
+    """All claims about one optimizer, in alphabetical order of their papers. They are about registered rules only, so
+    that for another rule none of the papers, which take seconds, is loaded."""
+    from adasde.derive.optimizers import registry
+
+    if optimizer not in registry():
+        return []
     return [claims[optimizer] for claims in papers().values() if optimizer in claims]
 
 

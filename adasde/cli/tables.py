@@ -31,6 +31,9 @@ RUNG_6_REMEDIES = {
     "undecided": "rung 6: an interval straddles the margin, or what lr/2 must show; raise --paths",
 }
 
+NOTHING = {1: "no paper's form of this rule is on record", 4: "no closed form is known for this rule and model"}
+"""Why a rung has no checks."""
+
 
 def console() -> Console:
     """stdout; as wide as the terminal, and wide enough for a table where there is none."""
@@ -116,6 +119,10 @@ def checks_table(title: str, checks: list[Check]) -> None:
     out.print(table)
     failed = sum(not check.passed for check in checks)
     out.print(f"{len(checks) - failed} of {len(checks)} checks hold" + (f", {failed} do not" if failed else ""))
+    reached = {check.rung for check in checks}
+    for rung, reason in NOTHING.items():
+        if rung not in reached and rung < max(reached, default=0):
+            out.print(f"rung {rung}: does not apply, {reason}")
     for outcome, remedy in RUNG_6_REMEDIES.items():
         if any(check.rung == 6 and check.outcome == outcome for check in checks):
             out.print(remedy)

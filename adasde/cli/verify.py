@@ -45,6 +45,7 @@ def command(
 
     Rungs: 1 published against derived, 2 one-step moments, 3 kernels, 4 closed forms, 6 final loss at dt = lr, lr/4,
     lr/16. Exit code 1 where a claim fails or is undecided. With --orders, rung 5 alone, on a problem of its own.
+    Without --paths, rung 6 takes fewer where the model's steps are expensive, and says how many.
     """
     if store is not None:
         _survey(optimizer, store, as_json, {"margin": margin} | options)
@@ -57,16 +58,18 @@ def _ladder(optimizer: str, model: str, orders: bool, as_json: bool, margin: flo
     """One ladder as a table of its checks."""
     if orders:
         _weak_orders(optimizer, as_json)
-    from adasde.cli.progress import progress
+    from adasde.cli.progress import lines, progress
     from adasde.cli.tables import checks_table
     from adasde.verify import Check, verify
 
-    arguments = run_arguments(options)
+    arguments = run_arguments(_paths_by_cost(options))
     checks: list[Check] = []
-    interrupted = False
+    interrupted, write = False, lines()
     with progress(f"{optimizer} {model}") as report:
         try:
-            checks.extend(verify(optimizer, model, margin=margin, progress=report, **arguments))
+            for check in verify(optimizer, model, margin=margin, progress=report, **arguments):
+                checks.append(check)
+                write(f"{optimizer} {model}, rung {check.rung}: {check.outcome}: {check.statement}")
         except KeyboardInterrupt:
             if not checks:
                 raise
@@ -80,6 +83,12 @@ def _ladder(optimizer: str, model: str, orders: bool, as_json: bool, margin: flo
     sys.exit(130 if interrupted else 0 if all(check.passed for check in checks) else 1)
 
 
+def _paths_by_cost(options: dict[str, Any]) -> dict[str, Any]:
+    """The options without a number of paths where none was given: rung 6 then takes what is `affordable`."""
+    given = click.get_current_context().get_parameter_source("paths") is not ParameterSource.DEFAULT
+    return options if given else options | {"paths": None}
+
+
 def _survey(optimizers: tuple[str, ...], store: str, as_json: bool, options: dict[str, Any]) -> None:
     """Many ladders as a table of their verdicts, which the file holds already if this is interrupted."""
     from adasde.cli.tables import verdicts_table
@@ -89,7 +98,7 @@ def _survey(optimizers: tuple[str, ...], store: str, as_json: bool, options: dic
     for name in ("model", "noise", "batch"):
         if click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE:
             raise click.UsageError(f"--all has models and noises of its own: leave --{name} out")
-    arguments = run_arguments(options) | {"margin": options["margin"]}
+    arguments = run_arguments(_paths_by_cost(options)) | {"margin": options["margin"]}
     del arguments["noise"]
     found: list[Verdict] = []
     interrupted = False

@@ -56,7 +56,7 @@ def test_list() -> None:
     """`list` names every optimizer with its states, models and defaults, every noise law and loss: as a table, and
     as JSON."""
     text, data = stdout("list"), json.loads(stdout("list --json"))
-    assert sorted(data) == ["backends", "losses", "noise", "noise_laws", "optimizers"]
+    assert sorted(data) == ["around", "backends", "losses", "noise", "noise_laws", "optimizers"]
     assert data["noise"] == list(LAWS) == list(data["noise_laws"]) and all(
         form in text for form in ("mixture:W1", "NU")
     )

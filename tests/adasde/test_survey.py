@@ -5,11 +5,14 @@ import json
 import types
 
 import pytest
+import sympy as sp
 from click.testing import CliRunner
 
 from adasde import optimizers
 from adasde.cli import main
+from adasde.cli.progress import progress
 from adasde.comparison import Agreement, Comparison
+from adasde.derive.functions import Expectation, outer, zeta
 from adasde.derive.law import NotDerivable
 from adasde.errors import InvalidParameter, MissingData, NoModel, UnknownName
 from adasde.laws import LAWS
@@ -72,6 +75,69 @@ def test_half_the_rate_is_the_same_problem(monkeypatch):
     refinement.at_half_rate(subject("adam", beta2=0.99, lr=0.02), RUN | {"lr": 0.02, "beta2": 0.99, "seed": 4})
     assert asked["lr"] == 0.01 and (asked["beta1"], asked["beta2"]) == pytest.approx((0.95, 0.995))
     assert (asked["steps"], asked["start"], asked["seed"], asked["paths"]) == (3000, 20, 5, 3000)
+
+
+def test_decays_of_buffers_that_are_averaged_out_stay_at_half_the_rate(monkeypatch):
+    """Their model is one at fixed decays: at 1 - (1 - beta)/2 what it is off by would not fall."""
+    asked = {}
+    monkeypatch.setattr(refinement, "compare", lambda *_, **arguments: asked.update(arguments))
+    about = subject("adam", beta2=0.99, lr=0.02)
+    about = dataclasses.replace(about, rule=dataclasses.replace(about.rule, average_out=("m",)))
+    refinement.at_half_rate(about, RUN | {"lr": 0.02, "beta2": 0.99})
+    assert asked["lr"] == 0.01 and (asked["beta1"], asked["beta2"]) == pytest.approx((0.9, 0.995))
+
+
+def test_paths_by_cost(monkeypatch):
+    """Steps that sum over pairs of nodes get as many paths as `SUMMANDS` allow, on every machine, and every check says
+    so; other steps, and paths that were asked for, stay."""
+    asked = []
+    single, about = Expectation(zeta, sp.Integer(1)), subject("sgd")
+    nested = Expectation(outer * single, sp.Integer(1))
+    assert nested.nested and not single.nested
+
+    def checks(named, **given):
+        sde = dataclasses.replace(about.sde, named=((sp.Symbol("mu1"), named),))
+        module = types.SimpleNamespace(QUADRATURE=36)
+        arguments = {"loss": "quadratic:1,2", "steps": 1000} | given
+        return refinement.refinement(dataclasses.replace(about, sde=sde, module=module), arguments)
+
+    def judged(setting, arguments):
+        asked.append(arguments["paths"])
+        return [Check(6, "a", "undecided", "b")]
+
+    monkeypatch.setattr(refinement, "_refinement", judged)
+    (few,) = checks(nested)
+    # 21 model steps of 36^2 summands in two coordinates: 5e9/(1000 21 2 1296) = 91.9
+    assert asked == [91] and few.measured.startswith("b; 91 paths, as") and few.outcome == "undecided"
+    assert [checks(nested, steps=10**6)[0].measured[:11], asked[-1]] == ["b; 64 paths", refinement.FEWEST]
+    assert [checks(named, **given)[0].measured for named, given in ((single, {}), (nested, {"paths": 7}))] == ["b", "b"]
+    assert asked[2:] == [refinement.PATHS, 7]
+
+
+def test_the_command_leaves_paths_to_their_cost(monkeypatch):
+    """... unless it is given them; it says which rungs do not apply, and why."""
+    asked = []
+
+    def verify(*_, paths, **__):
+        asked.append(paths)
+        return [Check(2, "a", "holds", "1"), Check(6, "b", "holds", "2")]
+
+    monkeypatch.setattr("adasde.verify.verify", verify)
+    for further in ((), ("--paths", "10000")):
+        result = CliRunner().invoke(main, ["verify", "sgd", *further])
+        assert result.exit_code == 0, result.output
+        assert "rung 1: does not apply, no paper's" in result.stdout and "rung 4: does not apply" in result.stdout
+    assert asked == [None, 10_000]
+
+
+def test_lines_come_now_and_then(monkeypatch, capsys):
+    """Where stderr is no terminal."""
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    with progress("sgd sde") as report:
+        for done, clock[0] in ((1, 5.0), (2, 21.0), (3, 30.0), (4, 42.0)):
+            report(done, 4)
+    assert capsys.readouterr().err == "sgd sde: 2/4\nsgd sde: 4/4\n"
 
 
 def test_an_interrupted_comparison_is_no_verdict(monkeypatch):

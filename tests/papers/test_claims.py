@@ -79,3 +79,5 @@ def test_every_claim_has_its_provenance():
 def test_claims_by_optimizer():
     assert [c.paper for c in claims_for("adam")] == ["compagnoni2025", "malladi2022"]
     assert [c.paper for c in claims_for("sgd")] == ["compagnoni2025"]
+    # Of other rules `claims_for` does not even look.
+    assert {name for claims in papers().values() for name in claims} <= set(registry()) and not claims_for("mine")
