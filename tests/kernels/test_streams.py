@@ -1,4 +1,4 @@
-"""The generator's law and its independence, on ten million draws, and on more than 1e8 of them with `-m slow`.
+"""The generator's law and its independence, on ten million draws, and on 1e9 of them with `-m slow`.
 
 All statistics are sums over the draws, collected in one pass. For independent standard normals each is asymptotically
 normal with the variance written here, or Poisson where it counts few. The probability that any of them lies outside its
