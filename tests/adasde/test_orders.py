@@ -51,6 +51,7 @@ def test_every_mistake_in_rmsprops_model_costs_an_order():
     assert all(order.loses and min(order.slopes) < 1.5 for order in found), [(o.model, o.slopes) for o in found]
 
 
+@pytest.mark.slow
 def test_adam_as_shipped_and_with_the_wrong_correlation():
     """Three states and bias factors: order 1, order 2, no order 2 with anticorrelated noises of m and v."""
     rule = cases()["adam"].rule

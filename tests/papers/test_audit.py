@@ -15,6 +15,12 @@ from adasde.papers.page import parseable
 from adasde.papers.statement import VERDICTS, Row, Statement, row, shortened
 
 
+@pytest.fixture(scope="module", params=keys())
+def paper(request: pytest.FixtureRequest) -> str:
+    """Each paper in turn: its tests follow each other, so that one worker works out its rows once."""
+    return str(request.param)
+
+
 @cache
 def checked(paper: str) -> tuple[tuple[Statement, Row], ...]:
     """The statements, which compute their derived parts once here, with their rows."""
@@ -22,7 +28,6 @@ def checked(paper: str) -> tuple[tuple[Statement, Row], ...]:
     return tuple((statement, row(statement)) for statement in found)
 
 
-@pytest.mark.parametrize("paper", keys())
 def test_verdicts_are_those_on_record(paper: str) -> None:
     """The verdict of each statement is the recorded one; what agrees has no difference, what differs shows it."""
     assert checked(paper)
@@ -33,7 +38,6 @@ def test_verdicts_are_those_on_record(paper: str) -> None:
         assert set(found.difference) <= set(statement.printed)
 
 
-@pytest.mark.parametrize("paper", keys())
 def test_no_statement_is_vacuous(paper: str) -> None:
     """Names are distinct within a paper; the two sides are different objects; a remark says what was found."""
     names = [statement.name for statement, _ in checked(paper)]
@@ -45,7 +49,6 @@ def test_no_statement_is_vacuous(paper: str) -> None:
         assert statement.derived is None or statement.derived() is not statement.printed
 
 
-@pytest.mark.parametrize("paper", keys())
 def test_a_wrong_copy_is_noticed(paper: str) -> None:
     """Doubling any printed part of the paper, or adding 1 where it is zero, changes what comes out for this part."""
     for statement, found in checked(paper):
@@ -57,7 +60,6 @@ def test_a_wrong_copy_is_noticed(paper: str) -> None:
             assert wrong != found.difference.get(part, 0), (statement.name, part)
 
 
-@pytest.mark.parametrize("paper", keys())
 def test_differences_read_back(paper: str) -> None:
     """What is printed as JSON parses into an expression in the same symbols and functions: no name in it means
     something else to sympy."""
