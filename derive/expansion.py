@@ -58,7 +58,7 @@ def derive(rule: UpdateRule, law: Law | None = None, order: int = 1, average_out
         raise NotDerivable(f"{rule.name}: order = {order} is outside {{1, 2}}: higher weak orders are not derived")
     if isinstance(law, StudentT) and law.nu.is_number:
         return _with_number(derive(rule, StudentT(), order, average_out), law)
-    fast = fast_states(rule, average_out or rule.average_out)
+    fast = fast_states(rule, average_out)
     if fast is not None:
         return _averaged_out(rule, law, order, fast)
     try:

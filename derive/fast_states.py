@@ -61,11 +61,12 @@ class Fast:
 
 
 def fast_states(rule: UpdateRule, averaged: tuple[str, ...] = ()) -> Fast | None:
-    """The memories of ``rule``, or the buffers named in ``averaged``; None where there is nothing to average out.
+    """The memories of ``rule``, or the buffers named in ``averaged``, by default those that the rule names; None where
+    there is nothing to average out.
 
     Raises `NotDerivable` for buffers that are no linear filters of the gradient with a fixed memory.
     """
-    memories = one_step_memories(rule)
+    memories, averaged = one_step_memories(rule), averaged or rule.average_out
     if not averaged:
         return _without_memories(rule, memories) if memories else None
     if memories:
@@ -76,6 +77,12 @@ def fast_states(rule: UpdateRule, averaged: tuple[str, ...] = ()) -> Fast | None
             f"without average-out, where only {memory} is, or --model algorithm"
         )
     return _without_buffers(rule, averaged)
+
+
+def fixed_decays(rule: UpdateRule) -> tuple[sp.Symbol, ...]:
+    """The decays that stay as they are as eta -> 0, where others follow 1 - eta rho."""
+    fast = fast_states(rule)
+    return fast.fixed if fast else ()
 
 
 def one_step_memories(rule: UpdateRule) -> tuple[Equation, ...]:
@@ -177,12 +184,10 @@ def averaged_increments(fast: Fast, one_step: Increment) -> Increment:
 def _departures(h: sp.Expr) -> sp.Expr:
     """h with its functions u of the noise, polynomials and kinks apart, as u0 + (u - u0), u0 being u without noise."""
     noises = {Z, *variables(h)}
-    if not h.free_symbols & noises or isinstance(h, KINKS):
+    if not h.free_symbols & noises or isinstance(h, KINKS) or h.is_Atom:
         return h
     if h.is_Add or h.is_Mul or (h.is_Pow and h.exp.is_Integer and h.exp > 0):
         return h.func(*map(_departures, h.args))
-    if h.is_Atom:
-        return h
     start = h.subs(dict.fromkeys(noises, 0))
     return start + departure(h, start)
 

@@ -33,16 +33,11 @@ from adasde.derive.scaling_limit import increment
 from adasde.ensemble import Array
 from adasde.verify.chain import Optimizer, optimizer
 from adasde.verify.check import FALSE_ALARM
+from adasde.verify.own_laws import OF_NORMAL
 from adasde.verify.problem import Problem, coefficients, compiled, evaluation
 
 PATHS, PILOT = 1 << 18, 1 << 10
 SUBSTEPS = 16
-OF_NORMAL: dict[str, Callable[[Array], Array]] = {
-    "normal": lambda z: z,
-    "uniform": lambda z: 2 * stats.norm.cdf(z) - 1,
-    "exponential": lambda z: -stats.norm.logsf(z) - 1,
-}
-"""Own draws, with the laws of `derive.operations.OWN_LAWS`, as functions of a standard normal that grow with it."""
 BEFORE = -0.3
 """Where states start that pass zero: the gradient of the default problem is positive."""
 
@@ -72,8 +67,10 @@ def sampled_errors(
 ) -> tuple[Array, Array]:
     """E phi(model) - E phi(optimizer) (F,), and the half-widths of their intervals, of which ``comparisons`` hold
     together."""
-    gaps_of = _gaps(rule, sde, problem, step_size)
-    draws, motions = 1 + len(optimizer(rule, problem, cut=False).own), sde.diffusion.cols
+    chain = optimizer(rule, problem, cut=False)
+    _require_one_noise(rule, chain)
+    gaps_of = _gaps(rule, chain, sde, problem, step_size)
+    draws, motions = 1 + len(chain.own), sde.diffusion.cols
     pairs = list(itertools.permutations(range(max(draws, motions)), draws))
     pilots = [gaps_of(pair, PILOT, seed + 1).var(axis=0).sum() for pair in pairs]
     gaps = gaps_of(pairs[int(np.argmin(pilots))], PATHS, seed)
@@ -82,12 +79,11 @@ def sampled_errors(
 
 
 def _gaps(
-    rule: UpdateRule, sde: SDE, problem: Problem, step_size: float
+    rule: UpdateRule, chain: Optimizer, sde: SDE, problem: Problem, step_size: float
 ) -> Callable[[tuple[int, ...], int, int], Array]:
     """(motions that are common with Z and own draws, paths N, seed) -> phi(model) - phi(optimizer), (N, F); a motion
     that the model does not have is independent of it."""
-    chain, functions = optimizer(rule, problem, cut=False), evaluation(problem, rule.states)
-    _require_one_noise(rule, chain)
+    functions = evaluation(problem, rule.states)
     move, spread = coefficients(sde, problem), _diffusion(sde, problem)
     dt, columns = step_size / SUBSTEPS, sde.diffusion.cols
 

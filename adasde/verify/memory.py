@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from adasde.derive.fast_states import fast_states
+from adasde.derive.fast_states import fixed_decays
 from adasde.derive.notation import G, s, t
 from adasde.ensemble import Array
 from adasde.verify import quadrature
@@ -46,9 +46,7 @@ def response_gaps(setting: Setting, eta_value: float) -> Array:
     from adasde.verify.moments import hyperparameters_at, point, sums_over
 
     rule, at = setting.rule, point(setting.rule)
-    fast = fast_states(rule, rule.average_out)
-    fixed = fast.fixed if fast else ()
-    values = hyperparameters_at(setting, eta_value, rates_fixed=False)
+    fixed, values = fixed_decays(rule), hyperparameters_at(setting, eta_value, rates_fixed=False)
     values |= {h.name: FIXED for h in rule.hyperparameters if h.symbol in fixed}
     state = np.array([[[0.0 if str(y) in rule.average_out else at[y]] * 2] for y in rule.states])
     p, start, moved = setting.parameter_array(**values), state.copy(), np.zeros(2)

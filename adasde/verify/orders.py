@@ -66,16 +66,20 @@ class WeakOrder:
     def order(self) -> float:
         """The slope of the largest error among the test functions, over the last pair. The error of one function may
         change its sign near these eta, and then has any slope; the largest does not."""
-        return float(np.log2(self._largest(-2)[0] / self._largest(-1)[0]))
+        first, second = self.largest_errors
+        return float(np.log2(first / second))
+
+    @property
+    def largest_errors(self) -> tuple[float, float]:
+        """The largest error among the test functions at either eta of the last pair."""
+        first, second = (max(abs(row[at]) for row in self.errors) for at in (-2, -1))
+        return first, second
 
     @property
     def uncertainty(self) -> float:
         """What the floors leave open in `order`, to first order."""
-        return sum(low / error for error, low in map(self._largest, (-2, -1))) / float(np.log(2))
-
-    def _largest(self, at: int) -> tuple[float, float]:
-        """The largest error at one eta, and the largest floor."""
-        return max(abs(row[at]) for row in self.errors), max(row[at] for row in self.floors)
+        floors = (max(row[at] for row in self.floors) for at in (-2, -1))
+        return sum(low / error for error, low in zip(self.largest_errors, floors, strict=True)) / float(np.log(2))
 
     @property
     def floor(self) -> float:

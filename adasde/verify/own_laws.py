@@ -1,4 +1,4 @@
-"""The laws of a rule's own draws, for quadrature."""
+"""The laws of a rule's own draws, for quadrature and sampling."""
 
 from __future__ import annotations
 
@@ -14,3 +14,10 @@ SPANS: dict[str, tuple[float, float, Callable[[Array], Array]]] = {
     "exponential": (-1.0, 39.0, stats.expon(loc=-1).pdf),
 }
 """Ends and density of each law of own draws; what lies beyond has a probability below 1e-17."""
+
+OF_NORMAL: dict[str, Callable[[Array], Array]] = {
+    "normal": lambda z: z,
+    "uniform": lambda z: 2 * stats.norm.cdf(z) - 1,
+    "exponential": lambda z: -stats.norm.logsf(z) - 1,
+}
+"""Own draws as functions of a standard normal that grow with it."""

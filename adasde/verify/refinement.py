@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 from adasde.comparison import Agreement, Comparison, compare
-from adasde.derive.fast_states import fast_states
+from adasde.derive.fast_states import fixed_decays
 from adasde.derive.functions import Expectation
 from adasde.losses import parse_loss
 from adasde.plan import DEFAULT_START
@@ -83,8 +83,7 @@ def at_half_rate(setting: Setting, arguments: dict[str, Any]) -> Comparison:
     """The same comparison at eta/2, over as many units of time, on other draws, with the same rates, but for decays of
     buffers that are averaged out: these stay."""
     values = setting.values | {"lr": setting.values["lr"] / 2}
-    fast = fast_states(setting.rule, setting.rule.average_out)
-    fixed = fast.fixed if fast else ()
+    fixed = fixed_decays(setting.rule)
     for h in setting.rule.hyperparameters:
         if h.rate is not None and h.symbol not in fixed:
             values[h.name] = 1 - (1 - setting.values[h.name]) / 2

@@ -67,7 +67,7 @@ def measured_over_time(rule: UpdateRule) -> dict[str, OverTime]:
     return {
         found.model: OverTime(
             etas=(found.etas[-2], found.etas[-1]),
-            errors=tuple(float(f"{max(abs(row[at]) for row in found.errors):.4e}") for at in (-2, -1)),
+            errors=tuple(float(f"{error:.4e}") for error in found.largest_errors),
             order=round(found.order, 3),
             uncertainty=round(found.uncertainty, 4),
             verdict=found.verdict,

@@ -16,13 +16,12 @@ from adasde.derive.language import (
     x,
 )
 
+ROWS = count("rows", 2, meaning="rows of the parameters as a matrix, row by row")
+MOMENTUM = hyperparameter("momentum", 0.95, "[0, 1)")
+
 
 @update_rule(states=(x, m), dialect="torch", cite="jordan2024")
-def muon(
-    rows=count("rows", 2, meaning="rows of the parameters as a matrix, row by row"),
-    momentum=hyperparameter("momentum", 0.95, "[0, 1)"),
-    theta=weight_decay(0.1),
-):
+def muon(rows=ROWS, momentum=MOMENTUM, theta=weight_decay(0.1)):
     """Muon with Nesterov momentum and decoupled decay; five Newton-Schulz iterations in double precision."""
     m_next = momentum * m + (1 - momentum) * g
     direction = orthogonal((1 - momentum) * g + momentum * m_next, rows)
@@ -30,11 +29,7 @@ def muon(
 
 
 @update_rule(states=(x, m), dialect="optax", cite="jordan2024")
-def muon_optax(
-    rows=count("rows", 2, meaning="rows of the parameters as a matrix, row by row"),
-    momentum=hyperparameter("momentum", 0.95, "[0, 1)"),
-    theta=weight_decay(0.0),
-):
+def muon_optax(rows=ROWS, momentum=MOMENTUM, theta=weight_decay(0.0)):
     """Muon with momentum and gradient corrected for their bias as in NAdam; wide matrices take the longer steps."""
     m_next = momentum * m + (1 - momentum) * g
     ahead = momentum * m_next / (1 - momentum * momentum**k) + (1 - momentum) * g / (1 - momentum**k)

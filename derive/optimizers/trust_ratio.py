@@ -19,6 +19,9 @@ from adasde.derive.language import (
     x,
 )
 
+MOMENTUM = hyperparameter("momentum", 0.9, "[0, 1)")
+TRUST = hyperparameter("trust", 1e-3, "(0, inf)", "trust coefficient")
+
 
 def trust_ratio(parameters: Expr, direction: Expr) -> Expr:
     """|x|/|u|, and 1 where either is 0."""
@@ -27,11 +30,7 @@ def trust_ratio(parameters: Expr, direction: Expr) -> Expr:
 
 
 @update_rule(states=(x, m), dialect="optax", cite="you2017")
-def lars(
-    momentum=hyperparameter("momentum", 0.9, "[0, 1)"),
-    trust=hyperparameter("trust", 1e-3, "(0, inf)", "trust coefficient"),
-    theta=weight_decay(0.0),
-):
+def lars(momentum=MOMENTUM, trust=TRUST, theta=weight_decay(0.0)):
     """LARS: momentum on lr |x|/|g| g, coupled decay, the learning rate inside the buffer."""
     decayed = g + theta * x
     m_next = momentum * m + eta * trust * trust_ratio(x, decayed) * decayed
@@ -48,11 +47,7 @@ def lamb(beta1=decay(1, 0.9), beta2=decay(2, 0.999), eps=stabiliser(1e-6), theta
 
 
 @update_rule(states=(x, m), dialect="pytorch_optimizer", cite="you2017")
-def lars_summed(
-    momentum=hyperparameter("momentum", 0.9, "[0, 1)"),
-    trust=hyperparameter("trust", 1e-3, "(0, inf)", "trust coefficient"),
-    theta=weight_decay(0.0),
-):
+def lars_summed(momentum=MOMENTUM, trust=TRUST, theta=weight_decay(0.0)):
     """LARS with the ratio |x|/(|g| + theta |x|), coupled decay, the learning rate outside of the buffer."""
     size = norm(g) + theta * norm(x)
     ratio = Piecewise((trust * norm(x) / size, norm(x) * size > 0), (1, True))

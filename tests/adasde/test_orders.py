@@ -319,6 +319,21 @@ def test_sampling_agrees_with_the_transfer_operator(monkeypatch):
     assert across.start[m] < 0 < float(across.gradient.subs(x, across.start[x]))
 
 
+@pytest.mark.parametrize(
+    "name", ["sgd_random_scaling", *(pytest.param(name, marks=pytest.mark.slow) for name in ("sto_sign", "dp_sign"))]
+)
+def test_sampled_own_draws_have_their_laws(name, monkeypatch):
+    """Exponential, uniform and normal draws, taken from Brownian motions by their quantiles, give the errors that the
+    transfer operator gives; at 1/8 the tail of the exponential ones is wider than polynomials can follow."""
+    monkeypatch.setattr(coupled, "PATHS", 1 << 13)
+    rule = registry()[name]
+    problem, sde = default_problem(rule), derive(rule).sde
+    (exact,) = weak_orders(rule, [("sde", sde)], problem, etas=(1 / 32, 1 / 64))
+    found, half = coupled.sampled_errors(rule, sde, problem, 1 / 32, comparisons=8)
+    known = np.array([row[0] for row in exact.errors])
+    assert np.all(np.abs(found - known) < half + np.abs(known) / 8)
+
+
 @update_rule(states=(x,), dialect="paper", cite="none")
 def mixed():
     """Workers' signs and a gradient of the server's own."""
