@@ -20,12 +20,14 @@ from adasde import cache
 
 _HEAD = """
 _d = state.shape[1]
+NUMBERS
 for _step in range(first, last):
     k, t, dt, _row = _step + 1, p[0] * _step, p[0], (_step - origin) * NOISES * _d
     SHARED
 """
 _PLANE = """
 _h00, _h01, _h10, _h11 = data[0], data[1], data[2], data[3]
+_s_0, _s_1 = scale[0], scale[1]
 """
 LOOPS = {
     "diagonal": f"""{_HEAD}
@@ -36,7 +38,6 @@ LOOPS = {
             LANE
 """,
     "plane": f"""{_PLANE}{_HEAD}
-    _s_0, _s_1 = scale[0], scale[1]
     for j in range(state.shape[2]):
         _x0, _x1 = state[0, 0, j], state[0, 1, j]
         _g_0, _g_1 = _h00 * _x0 + _h01 * _x1, _h10 * _x0 + _h11 * _x1
@@ -44,7 +45,9 @@ LOOPS = {
 """,
 }
 """The loops of a flat kernel by `Loss.family`; SHARED stands for what a step computes once, LANE for its loop body,
-BOTH for that with i = 0 and 1, so that LLVM sees that a row is loaded and stored at one address."""
+BOTH for that with i = 0 and 1, so that LLVM sees that a row is loaded and stored at one address. NUMBERS stands for the
+parameters that these use, read before anything is stored: whatever is made of them alone LLVM then makes once, and not
+at every step."""
 
 _RESERVED = {"state", "rows", "scale", "p", "data", "first", "last", "origin", "i", "j", "k", "t", "dt"}
 
@@ -113,8 +116,10 @@ def _loops(function: ast.FunctionDef, family: str, noises: int) -> ast.Module:
     lane = [_LaneInputs().visit(node) for node in inner.body]
     parts = {"SHARED": shared, "LANE": lane, "BOTH": _both(lane)}
     loops = ast.parse(LOOPS[family].replace("NOISES", str(noises)))
-    filled: ast.Module = _Parts(parts).visit(loops)
-    return ast.fix_missing_locations(filled)
+    numbers = _Numbers()
+    filled: ast.Module = numbers.visit(_Parts(parts).visit(loops))
+    read = [ast.parse(f"_p{n} = p[{n}]").body[0] for n in sorted(numbers.found)]
+    return ast.fix_missing_locations(_Parts({"NUMBERS": read}).visit(filled))
 
 
 def _both(lane: list[ast.stmt]) -> list[ast.stmt]:
@@ -134,6 +139,21 @@ class _Coordinate(ast.NodeTransformer):
         if node.id == "i":
             return ast.Constant(self.number)
         return ast.Name(f"{node.id}_{self.number}", node.ctx) if node.id in self.own else node
+
+
+class _Numbers(ast.NodeTransformer):
+    """Names in the place of single parameters: ``_p2`` for ``p[2]``."""
+
+    def __init__(self) -> None:
+        self.found: set[int] = set()
+
+    def visit_Subscript(self, node: ast.Subscript) -> Any:
+        self.generic_visit(node)
+        place = node.slice.value if isinstance(node.slice, ast.Constant) else None
+        if not isinstance(place, int) or not (isinstance(node.value, ast.Name) and node.value.id == "p"):
+            return node
+        self.found.add(place)
+        return ast.Name(f"_p{place}", node.ctx)
 
 
 class _Parts(ast.NodeTransformer):

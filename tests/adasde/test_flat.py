@@ -108,6 +108,8 @@ def test_the_text_keeps_the_operations() -> None:
     """The update of a step, x - G*dt - c1*s*z1, stands in a flat kernel once for each coordinate."""
     step = kernels("sgd").MODELS["sde"]["gaussian"]
     text = fusion.flat_text(step.body, "plane", step.noises, False)
+    before, _, loop = text.partition("for _step in")
+    assert "_p0 = p[0]" in before and "p[" not in loop and "scale[" not in loop  # what LLVM is to work out once
     for i in range(2):
         assert f"state[0, {i}, j] = x_{i} - G_{i} * dt - c1 * s_{i} * z1_{i}" in text
     with pytest.raises(OSError, match="form of a generated step"):
