@@ -7,7 +7,6 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from adasde.quantiles import Sketch
 
@@ -147,6 +146,8 @@ class Ensemble:
 
     def loss_interval(self, level: float = 0.95) -> tuple[Array, Array]:
         """Student-t confidence interval of the mean loss at each time."""
+        from scipy import special  # a seventh of what a short run waits for, and few ask for the interval
+
         half = special.stdtrit(np.maximum(self.n - 1, 1), 0.5 + level / 2) * self.loss_se
         return self.loss_mean - half, self.loss_mean + half
 
