@@ -179,17 +179,18 @@ class DeviceRun:
         scale = cuda.to_device(run.noise.scales(d).astype(T))
         data = cuda.to_device(run.loss.data.astype(T))
         threads = min(THREADS, paths)
-        for kernel, table, first, last, saved in self._launches():
+        numbers = [cuda.to_device(kernel.numbers(run.p).astype(T)) for kernel in self.kernels]
+        for which, kernel, table, first, last, saved in self._launches():
             steps, shared = cuda.to_device(run.saves[saved].copy()), cuda.to_device(table)
             # An empty slice is no array on the device; where nothing is saved nothing is written either.
             places = xs[saved.start : saved.stop] if steps.size else xs[:1]
             launch = kernel[-(-paths // threads), threads]
-            launch(state, scale, data, shared, first, last, steps, places, first_path, run.seed)
+            launch(state, scale, data, shared, numbers[which], first, last, steps, places, first_path, run.seed)
         cuda.synchronize()
         return xs
 
-    def _launches(self) -> Iterator[tuple[Any, Any, int, int, slice]]:
-        """(kernel, table, first step, last step, saved times) of each launch, in order."""
+    def _launches(self) -> Iterator[tuple[int, Any, Any, int, int, slice]]:
+        """(place in `kernels`, kernel, table, first step, last step, saved times) of each launch, in order."""
         from adasde.kernels.cuda.device.paths import built
 
         run, T = self.run, PRECISIONS[self.precision]
@@ -202,7 +203,7 @@ class DeviceRun:
                 high = last + (last == run.steps)
                 saved = slice(*(int(i) for i in np.searchsorted(run.saves, [first, high])))
                 kernel = built(self.kernels[which], T, self.dimension, substeps, self.family)
-                yield kernel, np.ascontiguousarray(table, dtype=T), first, last, saved
+                yield which, kernel, np.ascontiguousarray(table, dtype=T), first, last, saved
 
     def _table(self, which: int, first: int, last: int, substeps: int) -> NDArray[np.float64]:
         try:

@@ -5,63 +5,58 @@ from __future__ import annotations
 import re
 
 from adasde.derive.emit.cuda_body import Kernel, kernel_text
-from adasde.derive.emit.cuda_printer import HostOnly
-from adasde.derive.emit.lanes import algorithm_body, along_body, sde_body
-from adasde.derive.emit.module import COMMAND, body_digest, derivation_digest, function_name, header, parameter_symbols
+from adasde.derive.emit.module import COMMAND, body_digest, derivation_digest, header
 from adasde.derive.emit.prose import algorithm_docstring, sde_docstring
+from adasde.derive.emit.stages import is_staged
+from adasde.derive.emit.steps import Steps, function_name, parameter_symbols, steps_of
 from adasde.derive.law import Law
 from adasde.derive.model import SDE
 from adasde.derive.rule import UpdateRule
 
 HELPERS = {
-    "arithmetic": ("maximum",),
+    "arithmetic": ("maximum", "minimum"),
+    "draws": ("empirical", "exponential_in", "laplace_in", "mixture", "rademacher_in", "two_point", "word"),
+    "functions": ("cos_in", "empirical_sign_in", "power_in", "sin_in", "whole_power_in"),
     "normals": ("add_bridge", "normal", "pair_cosine", "pair_sine"),
+    "numbers": ("empirical_numbers", "mixture_numbers", "two_point_numbers"),
     "special": ("gamma_step", "sign_in", "student_t_in", "student_t_sign_in", "tiny_in"),
+    "votes": ("vote_error_in", "vote_in", "vote_slope_in"),
 }
 """Functions that generated code takes from the modules of `adasde.kernels.cuda.device`."""
+STAGED = "it takes its steps in stages, which have no kernel on a GPU"
 
 
 def cuda_module(rule: UpdateRule, sdes: list[SDE], laws: list[Law], helpers_digest: str, command: str = COMMAND) -> str:
     """Python source of `kernels/cuda/<rule>.py`, the same bytes in every process.
 
-    A model whose expressions the GPU does not evaluate is left out, with the reason in ``HOST_ONLY``.
+    It reads the parameter array of the CPU's module of the same rule and the same models. What takes its steps in
+    stages is left out, with the reason in ``HOST_ONLY``.
     """
-    found: dict[str, list[tuple[str, str]]] = {"algorithm": []}
-    parts, reasons = [], {}
-    for kernel in _kernels(rule, sdes, laws):
-        try:
-            parts.append(kernel_text(rule, kernel))
-        except HostOnly as reason:
-            reasons[kernel.model] = f"{reason} is evaluated on the CPU only"
-            continue
+    steps = steps_of(rule, sdes)
+    found: dict[str, list[tuple[str, str]]] = {} if steps.algorithm is None else {"algorithm": []}
+    parts = []
+    for kernel in _kernels(rule, steps, laws):
+        parts.append(kernel_text(rule, kernel))
         found.setdefault(kernel.model, []).append((kernel.law.name, kernel.name))
-    parts.append(_models(found, reasons))
-    text = "\n\n\n".join([_head(rule, "\n".join(parts)), *parts]) + "\n"
+    staged = dict.fromkeys(sde.model for sde in sdes if is_staged(sde))
+    parts.append(_models(found, dict.fromkeys((*(["algorithm"] * rule.composite), *staged), STAGED)))
+    text = "\n\n\n".join([_head(rule, steps.nodes, "\n".join(parts)), *parts]) + "\n"
     return f"{header(rule, derivation_digest(rule, sdes), helpers_digest, body_digest(text), command)}{text}"
 
 
-def _kernels(rule: UpdateRule, sdes: list[SDE], laws: list[Law]) -> list[Kernel]:
-    algorithm = algorithm_body(rule)
-    prose = algorithm_docstring(rule, f"{algorithm.operations} operations per lane")
-    kernels = [
-        Kernel(f"algorithm_{law.name.replace('-', '_')}", "algorithm", law, algorithm, None, prose) for law in laws
-    ]
-    for sde in sdes:
-        body, along = sde_body(sde), None if sde.along is None else along_body(sde)
-        kernels.append(
-            Kernel(
-                function_name(sde),
-                sde.model,
-                sde.law,
-                body,
-                along,
-                sde_docstring(sde, f"{body.operations} operations per lane"),
-            )
-        )
+def _kernels(rule: UpdateRule, steps: Steps, laws: list[Law]) -> list[Kernel]:
+    kernels = []
+    if (algorithm := steps.algorithm) is not None:
+        prose = algorithm_docstring(rule, f"{algorithm.operations} operations per lane")
+        names = {law: f"algorithm_{law.name.replace('-', '_')}" for law in laws}
+        kernels += [Kernel(name, "algorithm", law, algorithm, None, prose) for law, name in names.items()]
+    for sde, body in steps.steps:
+        prose = sde_docstring(sde, f"{body.operations} operations per lane")
+        kernels.append(Kernel(function_name(sde), sde.model, sde.law, body, steps.alongs.get(sde), prose))
     return kernels
 
 
-def _head(rule: UpdateRule, text: str) -> str:
+def _head(rule: UpdateRule, nodes: int, text: str) -> str:
     parameters = ", ".join(f'"{symbol}"' for symbol in parameter_symbols(rule))
     lines = [f'"""{rule.title}: the optimizer and its SDE models as CUDA kernels, one thread a path."""', "", ""]
     lines += ["import math", "", "import numpy as np", "from numba import cuda", ""]
@@ -71,7 +66,8 @@ def _head(rule: UpdateRule, text: str) -> str:
             lines.append(f"from adasde.kernels.cuda.device.{module} import {', '.join(used)}")
     lines.append("from adasde.kernels.cuda.device.paths import path_kernel")
     count = len(parameter_symbols(rule))
-    return "\n".join([*lines, "", f'OPTIMIZER = "{rule.name}"', f"PARAMETERS = ({parameters},)", f"LAW = {count}"])
+    facts = [f'OPTIMIZER = "{rule.name}"', f"PARAMETERS = ({parameters},)"]
+    return "\n".join([*lines, "", *facts, f"NODES, QUADRATURE, LAW = {count}, {nodes}, {count + 2 * nodes}"])
 
 
 def _models(found: dict[str, list[tuple[str, str]]], reasons: dict[str, str]) -> str:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sympy as sp
 
 from adasde.derive import notation
-from adasde.derive.emit.cuda_printer import cuda_code, host_code
+from adasde.derive.emit.cuda_draws import Draw, motion, own
+from adasde.derive.emit.cuda_printer import CUDA, HOST, IN_PRECISION, cuda_code
 from adasde.derive.emit.lanes import Assignments, LaneBody, dt
-from adasde.derive.emit.module import parameter_symbols
 from adasde.derive.emit.printer import next_value
+from adasde.derive.emit.steps import parameter_symbols
+from adasde.derive.emit.sums import assignment, inner_arrays, lane_assignments
 from adasde.derive.functions import student_t_sign
 from adasde.derive.law import Law
 from adasde.derive.rule import UpdateRule
@@ -19,8 +24,9 @@ from adasde.derive.stability import gamma_step
 BRIDGE_STREAM = 8
 """First of the streams that split a step's motions over its substeps, as in `adasde.kernels.draws`."""
 RATIO = sp.Symbol("ratio", positive=True)
-STEP = (sp.Symbol("k", integer=True, positive=True), notation.t, dt)
-ARGUMENTS = "state, scale, data, table, first, last, saves, xs, first_path, seed"
+STEP = {notation.k: sp.Symbol("step", integer=True, positive=True), notation.t: sp.Symbol("time", nonnegative=True)}
+"""Number and time of a step, and what kernels call them where they are needed lane by lane."""
+ARGUMENTS = "state, scale, data, table, numbers, first, last, saves, xs, first_path, seed"
 
 
 @dataclass(frozen=True)
@@ -34,10 +40,20 @@ class Kernel:
     along: LaneBody | None
     docstring: str
 
+    @property
+    def draws(self) -> list[Draw]:
+        """The draws of a coordinate."""
+        if self.model == "algorithm":
+            return [own(self.law)]
+        return [motion(self.law, c) for c in range(1, self.body.noises + 1)]
+
 
 def kernel_text(rule: UpdateRule, kernel: Kernel) -> str:
     """The host's function of the coefficients, and the function that builds the kernel."""
-    shared = _Shared(rule, kernel.law, kernel.body, draws_from_law=kernel.model == "algorithm")
+    kernel = dataclasses.replace(
+        kernel, body=_named_step(kernel.body), along=kernel.along and _named_step(kernel.along)
+    )
+    shared = _Shared(rule, kernel.law, kernel.body, kernel.draws)
     parts = [shared.function(f"{kernel.name}_coefficients")]
     facts, varying, along = f"coefficients={kernel.name}_coefficients", shared.varying, None
     if kernel.along is not None:
@@ -45,18 +61,30 @@ def kernel_text(rule: UpdateRule, kernel: Kernel) -> str:
         parts.append(along.function(f"along_{kernel.name}_coefficients"))
         facts += f", along=along_{kernel.name}_coefficients"
         varying = [*varying, *along.varying]
-    lines = [f"@path_kernel({facts}, varying={bool(varying)})"]
+    facts += f", varying={bool(varying)}"
+    for draw in kernel.draws:
+        facts += f", numbers=lambda p: {draw.numbers}(p[LAW:])" if draw.numbers else ""
+    inner = [f"        {line}".rstrip() for line in _kernel_lines(rule, kernel, shared, along)]
+    lines = [f"@path_kernel({facts})"]
     lines += [f"def {kernel.name}(T, d, substeps, gradient, hessian_vector):", kernel.docstring]
-    lines += [f"    {line}" for line in _constants(kernel)]
-    lines += ["", "    @cuda.jit", f"    def kernel({ARGUMENTS}):"]
-    lines += [f"        {line}".rstrip() for line in _kernel_lines(rule, kernel, shared, along)]
+    lines += [f"    {line}" for line in _constants(kernel, "\n".join(inner))]
+    lines += ["", "    @cuda.jit", f"    def kernel({ARGUMENTS}):", *inner]
     return "\n\n\n".join([*parts, "\n".join([*lines, "", "    return kernel"])])
+
+
+def _named_step(body: LaneBody) -> LaneBody:
+    """The body with number and time of the step by names that are nothing else in a kernel."""
+    if not body.loads & set(STEP):
+        return body
+    lanes, updates = (tuple((y, value.xreplace(STEP)) for y, value in part) for part in (body.per_lane, body.updates))
+    moving = tuple((name, value) for value, name in STEP.items())
+    return dataclasses.replace(body, per_step=(*body.per_step, *moving), per_lane=lanes, updates=updates)
 
 
 class _Shared:
     """What all paths share in a step: the columns of the coefficient table, those that stay the same first."""
 
-    def __init__(self, rule: UpdateRule, law: Law, body: LaneBody, draws_from_law: bool = False):
+    def __init__(self, rule: UpdateRule, law: Law, body: LaneBody, draws: Sequence[Draw] = ()):
         places = {symbol: f"p[{i}]" for i, symbol in enumerate(parameter_symbols(rule))}
         self.places = places | {symbol: f"p[LAW + {i}]" for i, symbol in enumerate(law.parameters)}
         self.per_step: Assignments = body.per_step
@@ -66,9 +94,8 @@ class _Shared:
             (nu,) = law.parameters
             self.per_step = (*self.per_step, (RATIO, gamma_step(nu / 2) / sp.sqrt(sp.pi)))
             needed.add(RATIO)
-        if draws_from_law and law.name == "student-t":
-            needed.add(law.parameters[0])
-        moving = set(STEP[:2])
+        needed |= {y for y in law.parameters for draw in draws if str(y) in draw.columns}
+        moving = set(STEP)
         for name, value in self.per_step:
             if value.free_symbols & moving:
                 moving.add(name)
@@ -87,7 +114,8 @@ class _Shared:
         lines = [f"def {name}(p, k, t, dt):", '    """What all paths share in step k, in float64."""']
         if used:
             lines.append(f"    {', '.join(map(str, used))} = {', '.join(self.places[symbol] for symbol in used)}")
-        lines += [f"    {symbol} = {host_code(value)}" for symbol, value in self.per_step]
+        for symbol, value in self.per_step:
+            lines += [f"    {line}" for line in assignment(symbol, value, HOST)]
         return "\n".join([*lines, f"    return ({''.join(f'{symbol}, ' for symbol in self.columns).rstrip()})"])
 
     def load(self, symbols: list[sp.Symbol], row: str, first: int = 0) -> list[str]:
@@ -98,20 +126,14 @@ class _Shared:
         return [f"{', '.join(map(str, symbols))} = {', '.join(places)}"]
 
 
-def _constants(kernel: Kernel) -> list[str]:
+def _constants(kernel: Kernel, text: str) -> list[str]:
     """Lines of the builder before the kernel: functions in the precision T, and numbers of the bridge."""
-    bodies = [body for body in (kernel.body, kernel.along) if body is not None]
-    values = [value for body in bodies for _, value in (*body.per_lane, *body.updates)]
-    lines = []
-    if any("TINY" in map(str, value.free_symbols) for value in values):
-        lines.append("TINY = tiny_in(T)")
-    if any(value.has(sp.sign) for value in values):
-        lines.append("sign = sign_in(T)")
-    if any(value.has(student_t_sign) for value in values):
-        lines.append("student_t_sign = student_t_sign_in(T)")
-    if kernel.model == "algorithm":
-        return [*lines, "student_t = student_t_in(T)"] if kernel.law.name == "student-t" else lines
-    return [*lines, "root, rows = T(math.sqrt(substeps)), (substeps*d + 3)//4*4"]
+    lines = ["TINY = tiny_in(T)"] if re.search(r"\bTINY\b", text) else []
+    lines += [f"{name} = {name}_in(T)" for name in IN_PRECISION if re.search(rf"(?<![\w.]){name}\(", text)]
+    lines += [draw.constant for draw in kernel.draws if draw.constant]
+    if kernel.model != "algorithm":
+        lines.append("root, rows = T(math.sqrt(substeps)), (substeps*d + 3)//4*4")
+    return lines
 
 
 def _kernel_lines(rule: UpdateRule, kernel: Kernel, shared: _Shared, along: _Shared | None) -> list[str]:
@@ -121,12 +143,13 @@ def _kernel_lines(rule: UpdateRule, kernel: Kernel, shared: _Shared, along: _Sha
     lines = ["number = cuda.grid(1)", "if number >= state.shape[2]:", "    return"]
     lines += ["path, saved = first_path + number, 0"]
     lines += [f"y, grad = cuda.local.array(({states}, d), T), cuda.local.array(d, T)"]
-    lines += [f"block{c} = cuda.local.array(4, np.float32)" for c in motions if not _drawn_whole(kernel, c)]
+    lines += [line for draw in kernel.draws for line in draw.arrays]
     if not optimizer:
         lines += [f"fine{c}, shift{c} = cuda.local.array(4, np.float32), cuda.local.array(d, T)" for c in motions]
         lines += ["total = cuda.local.array(d, T)"] * bool(motions)
     if along is not None:
         lines.append("drift, curved = cuda.local.array(d, T), cuda.local.array(d, T)")
+    lines += inner_arrays([body for body in (kernel.body, kernel.along) if body is not None], CUDA)
     lines += ["for i in range(d):", *(f"    y[{n}, i] = state[{n}, i, number]" for n in range(states))]
     lines += shared.load(shared.fixed, "0") if along is None else []
     lines += ["for k in range(first, last):", *_indented(_save("saves[saved] == k"))]
@@ -158,15 +181,19 @@ def _step(rule: UpdateRule, kernel: Kernel, shared: _Shared, along: _Shared | No
         assert kernel.along is not None
         row = "row" if shared.varying or along.varying else "0"
         lines += along.load(along.columns, row, len(shared.columns))
-        lines += ["for i in range(d):", *_indented(_loads(rule, kernel.along)), *_indented(_lanes(kernel.along))]
+        lines += [
+            "for i in range(d):",
+            *_indented(_loads(rule, kernel.along)),
+            *_indented(lane_assignments(kernel.along, CUDA)),
+        ]
         lines += [f"    drift[i] = {cuda_code(kernel.along.updates[0][1])}"]
         lines += ["hessian_vector(y, drift, curved, data, d)", *shared.load(shared.columns, row)]
     elif not optimizer:
         lines = [*shared.load(shared.varying, "row"), *lines]
     lines += ["for i in range(d):", *_indented(_loads(rule, kernel.body))]
-    coarse = [f"z{c} = T({_draw(kernel, c)})" for c in range(1, kernel.body.noises + 1)]
+    coarse = [f"z{c} = T({draw.text})" for c, draw in enumerate(kernel.draws, 1)]
     lines += _indented(coarse if optimizer else _either(kernel, coarse))
-    lines += _indented(_lanes(kernel.body))
+    lines += _indented(lane_assignments(kernel.body, CUDA))
     updates = [next_value(state, value, cuda_code) for state, value in kernel.body.updates]
     return lines + [f"    y[{n}, i] = {text}" for n, text in enumerate(updates)]
 
@@ -182,42 +209,20 @@ def _either(kernel: Kernel, coarse: list[str]) -> list[str]:
 
 def _bridge(kernel: Kernel) -> list[str]:
     """Splits the step's draws over its substeps: z_j = w_j - mean(w) + z/sqrt(r) with fresh normals w."""
-    motions = range(1, kernel.body.noises + 1)
-    if not motions:
+    if not kernel.draws:
         return []
     lines = ["if substeps > 1:", "    for i in range(d):"]
-    lines += [f"        shift{c}[i] = T({_draw(kernel, c)})" for c in motions]
-    for c in motions:
+    lines += [f"        shift{c}[i] = T({draw.text})" for c, draw in enumerate(kernel.draws, 1)]
+    for c in range(1, len(kernel.draws) + 1):
         lines.append(f"    add_bridge(total, d, substeps, fine{c}, k, path, {BRIDGE_STREAM + c - 1}, seed)")
         lines += ["    for i in range(d):", f"        shift{c}[i] = shift{c}[i]/root - total[i]/T(substeps)"]
     return lines
-
-
-def _draw(kernel: Kernel, c: int) -> str:
-    """Draw c of coordinate i in step k, as `adasde.kernels.draws.fill_noise` lays them out."""
-    if kernel.law.name == "student-t":
-        if kernel.model == "algorithm":
-            return "student_t(k*d + i, path, seed, nu)"
-        if c == 1:
-            return "pair_cosine(block1, k*d + i, first*d, path, seed)"
-        if c == 2:
-            return "pair_sine(block1, k*d + i)"
-    return f"normal(block{c}, k*d + i, first*d, path, {c - 1}, seed)"
-
-
-def _drawn_whole(kernel: Kernel, c: int) -> bool:
-    """Whether the draw needs no block of its own."""
-    return kernel.law.name == "student-t" and (kernel.model == "algorithm" or c == 2)
 
 
 def _loads(rule: UpdateRule, body: LaneBody) -> list[str]:
     places = {state: f"y[{n}, i]" for n, state in enumerate(rule.states)}
     places |= {notation.G: "grad[i]", notation.s: "scale[i]", notation.Hb: "curved[i]", notation.sb: "T(0)"}
     return [f"{symbol} = {place}" for symbol, place in places.items() if symbol in body.loads]
-
-
-def _lanes(body: LaneBody) -> list[str]:
-    return [f"{symbol} = {cuda_code(value)}" for symbol, value in body.per_lane]
 
 
 def _indented(lines: list[str]) -> list[str]:

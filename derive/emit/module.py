@@ -8,26 +8,16 @@ import re
 import sympy as sp
 
 from adasde.derive import notation
-from adasde.derive.emit.lanes import LaneBody, algorithm_body, along_body, sde_body
-from adasde.derive.emit.printer import (
-    HELPERS,
-    STAGE_HELPERS,
-    VOTES,
-    code,
-    inner_nodes,
-    next_value,
-    sum_over_nodes,
-    sums_over_pairs_of_nodes,
-)
+from adasde.derive.emit.lanes import LaneBody
+from adasde.derive.emit.printer import HELPERS, STAGE_HELPERS, VOTES, code, next_value
 from adasde.derive.emit.prose import algorithm_docstring, sde_docstring
-from adasde.derive.emit.stages import ARGUMENTS, algorithm_stages, draws_text, is_staged, model_stages, sizes_text
+from adasde.derive.emit.steps import function_name, parameter_symbols, steps_of
+from adasde.derive.emit.sums import assignment, inner_arrays, lane_assignments
 from adasde.derive.functions import Expectation
 from adasde.derive.model import SDE
 from adasde.derive.rule import Hyperparameter, UpdateRule
 
 COMMAND = "adasde kernels --write"
-QUADRATURE, PAIRED = 64, 36
-"""Quadrature nodes of an expectation without a closed form; in either dimension where one stands in another."""
 
 
 def kernel_module(
@@ -38,14 +28,9 @@ def kernel_module(
     The header carries digests of the derivation, of the hand-written helper files and of the body below it, so that
     `adasde kernels --check` can tell a stale file from one that was edited by hand.
     """
-    algorithm = None if rule.composite else algorithm_body(rule)
-    steps = [(sde, sde_body(sde)) for sde in sdes if not is_staged(sde)]
-    alongs = {sde: along_body(sde) for sde in sdes if sde.along is not None}
-    bodies = [body for body in (algorithm, *(body for _, body in steps), *alongs.values()) if body]
-    staged = [_staged(rule, sde) for sde in (*([None] if rule.composite else []), *filter(is_staged, sdes))]
-    uses_nodes = uses_quadrature(bodies) or any("QUADRATURE" in text for text in staged)
-    nodes = (PAIRED if any(map(_nested, bodies)) else QUADRATURE) if uses_nodes else 0
-    parts = [_docstring(rule), _imports(rule, bodies, staged), _facts(rule, nodes), _parameters(rule)]
+    made = steps_of(rule, sdes)
+    algorithm = made.algorithm
+    parts = [_docstring(rule), _imports(rule, made.bodies, made.staged), _facts(rule, made.nodes), _parameters(rule)]
     if algorithm is not None:
         parts.append(
             _step(
@@ -56,11 +41,11 @@ def kernel_module(
                 algorithm,
             )
         )
-    parts += staged
-    for sde, body in steps:
+    parts += made.staged
+    for sde, body in made.steps:
         facts = f"noises={body.noises}, moments={sde.moments}, singular={sde.singular}, degrees={sde.degrees}"
-        if sde in alongs:
-            parts.append(_along(sde, rule, alongs[sde]))
+        if sde in made.alongs:
+            parts.append(_along(sde, rule, made.alongs[sde]))
             facts += f", along=along_{function_name(sde)}"
         docstring = sde_docstring(sde, f"{body.operations} operations per lane")
         parts.append(_step(function_name(sde), facts, docstring, rule, body, sde))
@@ -84,26 +69,6 @@ def derivation_digest(rule: UpdateRule, sdes: list[SDE]) -> str:
 def body_digest(text: str) -> str:
     """First 12 hex digits of the SHA-256 of everything below the two header lines."""
     return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def function_name(sde: SDE) -> str:
-    return f"{sde.model}_{sde.law.name.replace('-', '_')}"
-
-
-def parameter_symbols(rule: UpdateRule) -> tuple[sp.Symbol, ...]:
-    """The head of the parameter array p: hyperparameters and rates. Quadrature nodes and weights follow where a model
-    of the module needs them, then the law's own numbers."""
-    rates = tuple(h.rate for h in rule.hyperparameters if h.rate is not None)
-    return (*(h.symbol for h in rule.hyperparameters), *rates)
-
-
-def uses_quadrature(bodies: list[LaneBody]) -> bool:
-    return any(value.has(Expectation) for b in bodies for _, value in (*b.per_step, *b.per_lane))
-
-
-def _nested(body: LaneBody) -> list[tuple[sp.Symbol, sp.Expr]]:
-    """The names and integrands of expectations of functions in which others stand."""
-    return [(y, value.args[0]) for y, value in body.per_lane if isinstance(value, Expectation) and value.nested]
 
 
 def _docstring(rule: UpdateRule) -> str:
@@ -130,30 +95,6 @@ def _imports(rule: UpdateRule, bodies: list[LaneBody], staged: list[str]) -> str
         f"from adasde.kernels.lanes import Hyperparameter, step_kernel\n{helpers}".rstrip()
         + tiny
     )
-
-
-def _staged(rule: UpdateRule, sde: SDE | None) -> str:
-    """The algorithm of a composite rule, or a model, as a step in stages; see `emit.stages`."""
-    stages = algorithm_stages(rule) if sde is None else model_stages(sde)
-    places = {symbol: f"p[{i}]" for i, symbol in enumerate(parameter_symbols(rule))}
-    if sde is None:
-        name, docstring, facts = (
-            "algorithm",
-            algorithm_docstring(rule, "in stages"),
-            "noises=1, moments=0, singular=False",
-        )
-        sizes = sizes_text(rule, places)
-        facts += f", sizes={sizes}" if sizes else ""
-    else:
-        name, docstring = function_name(sde), sde_docstring(sde, "in stages")
-        facts = f"noises={sde.diffusion.cols}, moments={sde.moments}, singular={sde.singular}"
-    body = "\n".join(stages.lines)
-    law = {} if sde is None else {symbol: f"p[LAW + {i}]" for i, symbol in enumerate(sde.law.parameters)}
-    used = {y: place for y, place in (places | law).items() if re.search(rf"\b{y}\b", body)}
-    lines = [f"@staged_kernel(draws={draws_text(stages, places)}, {facts})", f"def {name}({ARGUMENTS}):", docstring]
-    if used:
-        lines.append(f"    {', '.join(map(str, used))} = {', '.join(used.values())}")
-    return "\n".join([*lines, "    d, lanes = gradient.shape", body])
 
 
 def _facts(rule: UpdateRule, nodes: int) -> str:
@@ -219,8 +160,8 @@ def _function(name: str, docstring: str, rule: UpdateRule, body: LaneBody, sde: 
     if used:
         lines.append(f"    {', '.join(map(str, used))} = {', '.join(places[symbol] for symbol in used)}")
     for symbol, value in body.per_step:
-        lines += [f"    {text}" for text in _assignment(symbol, value)]
-    return lines + [f"    {name} = np.empty(QUADRATURE)" for name in inner_nodes(_nested(body)).values()]
+        lines += [f"    {text}" for text in assignment(symbol, value)]
+    return lines + [f"    {text}" for text in inner_arrays([body])]
 
 
 def _lane_loop(rule: UpdateRule, body: LaneBody, targets: list[str]) -> list[str]:
@@ -238,21 +179,8 @@ def _loads(rule: UpdateRule, body: LaneBody) -> list[str]:
 
 
 def _lane_lines(body: LaneBody, targets: list[str]) -> list[str]:
-    nested = _nested(body)
-    lines: list[str] = []
-    for symbol, value in body.per_lane:
-        if not (isinstance(value, Expectation) and value.nested):
-            lines += _assignment(symbol, value)
-        elif symbol == nested[0][0]:
-            lines += sums_over_pairs_of_nodes(nested, "    ")
     nexts = [next_value(state, value) for state, value in body.updates]
-    return lines + [f"{target} = {text}" for target, text in zip(targets, nexts, strict=True)]
-
-
-def _assignment(symbol: sp.Symbol, value: sp.Expr) -> list[str]:
-    if isinstance(value, Expectation):
-        return sum_over_nodes(symbol, value.args[0], "    ")
-    return [f"{symbol} = {code(value)}"]
+    return lane_assignments(body) + [f"{target} = {text}" for target, text in zip(targets, nexts, strict=True)]
 
 
 def _models(sdes: list[SDE], refused: dict[str, str]) -> str:

@@ -9,7 +9,7 @@ import sympy as sp
 from sympy.printing.precedence import PRECEDENCE
 from sympy.printing.pycode import PythonCodePrinter
 
-from adasde.derive.functions import Expectation, empirical_sign, outer, student_t_sign, zeta
+from adasde.derive.functions import empirical_sign, student_t_sign
 from adasde.derive.stability import expm1, log1p
 from adasde.derive.tails import normal_tail, side
 
@@ -51,10 +51,6 @@ COMPOSED = {
 
 _FIXED = re.compile(r"c\d+|inverse_s")
 """Names of what a step works out before its loop over lanes, and of 1/s."""
-
-
-_INNER_SUM = re.compile(r"\be\d+\b")
-"""Names of sums inside nested expectations."""
 
 
 class branch(sp.Function):
@@ -137,52 +133,6 @@ class KernelPrinter(PythonCodePrinter):
 def code(expression: sp.Expr) -> str:
     """One expression as Python text."""
     return str(KernelPrinter().doprint(expression))
-
-
-def sum_over_nodes(name: sp.Symbol, integrand: sp.Expr, indent: str) -> list[str]:
-    """Lines that add up an expectation over the quadrature nodes, which lie in p from `NODES` on, weights behind."""
-    return [
-        f"{name} = 0.0",
-        "for q in range(QUADRATURE):",
-        f"{indent}{zeta} = p[NODES + q]",
-        f"{indent}{name} += p[NODES + QUADRATURE + q]*({code(integrand)})",
-    ]
-
-
-def inner_nodes(integrands: list[tuple[sp.Symbol, sp.Expr]]) -> dict[Expectation, sp.Symbol]:
-    """The expectations inside nested ones, with the names of the arrays that hold them at each outer node."""
-    nodes = sorted({node for _, h in integrands for node in h.atoms(Expectation)}, key=sp.default_sort_key)
-    return {node: sp.Symbol(f"e{n}", real=True) for n, node in enumerate(nodes, 1)}
-
-
-def sums_over_pairs_of_nodes(integrands: list[tuple[sp.Symbol, sp.Expr]], indent: str) -> list[str]:
-    """Lines that add up nested expectations ((name, integrand in `outer` with nodes inside), ...): first the inner sums
-    at all outer nodes, what these share worked out once. The loop over outer nodes is the innermost there, because
-    that one a compiler may vectorise: in it each sum is another one, and keeps its order."""
-    inner = inner_nodes(integrands)
-    shared, values = sp.cse([node.args[0] for node in inner], symbols=sp.numbered_symbols("b"), order="none")
-    deeper = indent * 2
-    whole = [(name, code(value.xreplace(inner))) for name, value in integrands]
-    return [
-        "for r in range(QUADRATURE):",
-        *(f"{indent}{name}[r] = 0.0" for name in inner.values()),
-        "for q in range(QUADRATURE):",
-        f"{indent}{zeta} = p[NODES + q]",
-        f"{indent}for r in range(QUADRATURE):",
-        f"{deeper}{outer} = p[NODES + r]",
-        *(f"{deeper}{name} = {code(value)}" for name, value in shared),
-        *(
-            f"{deeper}{name}[r] += p[NODES + QUADRATURE + q]*({code(value)})"
-            for name, value in zip(inner.values(), values, strict=True)
-        ),
-        *(f"{name} = 0.0" for name, _ in integrands),
-        "for r in range(QUADRATURE):",
-        f"{indent}{outer} = p[NODES + r]",
-        *(
-            f"{indent}{name} += p[NODES + QUADRATURE + r]*({_INNER_SUM.sub(lambda e: f'{e[0]}[r]', text)})"
-            for name, text in whole
-        ),
-    ]
 
 
 def next_value(state: sp.Symbol, value: sp.Expr, written: Callable[[sp.Expr], str] = code) -> str:

@@ -12,7 +12,8 @@ import re
 import sympy as sp
 
 from adasde.derive.emit.lanes import draw, dt, protected
-from adasde.derive.emit.printer import code, sum_over_nodes
+from adasde.derive.emit.printer import code
+from adasde.derive.emit.sums import assignment
 from adasde.derive.functions import Expectation
 from adasde.derive.law import NotDerivable
 from adasde.derive.model import SDE
@@ -82,7 +83,7 @@ class Stages:
         free = {y for e in (*values, *needed.values()) for y in e.free_symbols}
         self.lines += [f"{inner}{y} = {place}" for y, place in self._places.items() if y in free]
         for name, value in needed.items():
-            self.lines += [f"{inner}{line}" for line in _assigned(name, value)]
+            self.lines += [f"{inner}{line}" for line in assignment(name, value)]
         self.lines += [f"{inner}{name} = {code(value)}" for name, value in shared]
         self.lines += [f"{inner}{target} {code(value)}" for target, value in zip(targets, reduced, strict=True)]
 
@@ -161,12 +162,6 @@ def _with_definitions(values: list[sp.Expr], named: dict[sp.Symbol, sp.Expr]) ->
     for name, value in reversed(named.items()):
         needed |= value.free_symbols if name in needed else set()
     return {name: value for name, value in named.items() if name in needed}
-
-
-def _assigned(name: sp.Symbol, value: sp.Expr) -> list[str]:
-    if isinstance(value, Expectation):
-        return sum_over_nodes(name, value.args[0], "    ")
-    return [f"{name} = {code(value)}"]
 
 
 def algorithm_stages(rule: UpdateRule) -> Stages:

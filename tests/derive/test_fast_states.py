@@ -14,7 +14,8 @@ from adasde import optimizers
 from adasde.cli import main
 from adasde.derive import expansion, scalings
 from adasde.derive.covariance import step_noise
-from adasde.derive.emit.module import PAIRED, kernel_module
+from adasde.derive.emit.module import kernel_module
+from adasde.derive.emit.steps import PAIRED
 from adasde.derive.expansion import derive
 from adasde.derive.fast_states import BEFORE, fast_states, one_step_memories
 from adasde.derive.functions import Expectation

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import cuda_laws
 import numpy as np
 
 import adasde.cuda
@@ -24,7 +25,7 @@ from adasde.kernels.lanes import LAW_CODES
 from adasde.kernels.normals import box_muller as box_muller_on_cpu
 from adasde.kernels.normals import fill_normals, fill_pairs, fill_student_t
 from adasde.kernels.sketch import buckets_of
-from adasde.noise import gaussian, student_t
+from adasde.noise import Noise, gaussian, student_t
 from adasde.optimizers import kernels, names, parameter_array
 from adasde.quantiles import Sketch
 from adasde.run import Run
@@ -93,14 +94,12 @@ def edges() -> int:
     return int((z.view(np.int32) != own.view(np.int32).T).sum())
 
 
-def reference(optimizer: str, model: str, law: str, first: int, last: int, start: Any, s: Any) -> tuple[Any, Any]:
+def reference(module: Any, step: Any, model: str, noise: Noise, first: int, last: int, start: Any, s: Any) -> Any:
     """Steps first, ..., last - 1 by the CPU's generated step, run as plain Python, on the CPU's draws; and p."""
-    module, noise = kernels(optimizer), student_t(5.5, 0.5) if law == "student-t" else gaussian(0.5)
     p = parameter_array(module, {h.name: VALUES.get(h.name, h.default) for h in module.HYPERPARAMETERS}, noise)
-    step = module.MODELS[model][law]
     state, (_, d, lanes) = start.copy(), start.shape
     g, scale, curvature = np.empty((d, lanes)), np.repeat(s[:, None], lanes, axis=1), np.zeros((2, d, lanes))
-    plan = (0, last, 1, step.noises, 1, LAW_CODES[law], SEED)
+    plan = (0, last, 1, step.noises, 1, LAW_CODES[noise.law], SEED)
     draws = np.empty((8 * step.noises, d, lanes))
     draw_functions(noise.law)[0](draws, d, 0, PATH, model == "algorithm", plan, noise.law_data)
     for k in range(first, last):
@@ -117,28 +116,37 @@ VALUES = {"lr": 0.05, "beta1": 0.6, "beta2": 0.9, "eps": 1e-3, "weight_decay": 0
 
 
 def every_model() -> dict[str, dict[str, float]]:
-    """The largest difference between a CUDA kernel and the CPU's step after five steps, relative to 1 + |y|."""
-    rng, lanes, first, last = np.random.default_rng(3), 3, 2, 7
+    """`compared` for every model of the checked-in rules."""
     found = {}
     for optimizer in names():
         module = importlib.import_module(f"adasde.kernels.cuda.{optimizer}")
         for model, laws in module.MODELS.items():
             for law, kernel in laws.items():
-                start = rng.uniform(0.2, 1.0, (len(kernels(optimizer).STATES), 2, lanes))
-                s = np.array([0.4, 0.7])
-                expected, p = reference(optimizer, model, law, first, last, start, s)
-                found[f"{optimizer} {model} {law}"] = {
-                    T.__name__: _difference(kernel, T, expected, p, first, last, start, s)
-                    for T in (np.float32, np.float64)
-                }
+                noise = student_t(5.5, 0.5) if law == "student-t" else gaussian(0.5)
+                step = kernels(optimizer).MODELS[model][law]
+                found[f"{optimizer} {model} {law}"] = compared(kernels(optimizer), step, kernel, noise, model)
     return found
+
+
+def other_rules() -> dict[str, dict[str, float]]:
+    """The same for rules and laws that are not checked in."""
+    return cuda_laws.other_rules(compared)
+
+
+def compared(module: Any, step: Any, kernel: Any, noise: Noise, model: str) -> dict[str, float]:
+    """The largest difference between a CUDA kernel and the CPU's step after five steps, relative to 1 + |y|."""
+    rng, lanes, first, last, s = np.random.default_rng(3), 3, 2, 7, np.array([0.4, 0.7])
+    start = rng.uniform(0.2, 1.0, (len(module.STATES), 2, lanes))
+    expected, p = reference(module, step, model, noise, first, last, start, s)
+    return {T.__name__: _difference(kernel, T, expected, p, first, last, start, s) for T in (np.float32, np.float64)}
 
 
 def _difference(kernel: Any, T: Any, expected: Any, p: Any, first: int, last: int, start: Any, s: Any) -> float:
     state, xs = start.astype(T), np.zeros((2, *start.shape[1:]), T)
-    table = kernel.table(p, first, last, 1).astype(T)
+    table, numbers = kernel.table(p, first, last, 1).astype(T), kernel.numbers(p).astype(T)
+    data, saves = H.ravel().astype(T), np.array([first, last])
     launch = built(kernel, T, 2, 1, losses.DENSE)[1, start.shape[2]]
-    launch(state, s.astype(T), H.ravel().astype(T), table, first, last, np.array([first, last]), xs, PATH, SEED)
+    launch(state, s.astype(T), data, table, numbers, first, last, saves, xs, PATH, SEED)
     assert (xs[0] == start[0].astype(T)).all() and (xs[1] == state[0]).all() and state.dtype == T
     return float((np.abs(state - expected) / (1 + np.abs(expected))).max())
 
@@ -227,5 +235,6 @@ def said(gpu: Any) -> Any:
 
 
 if __name__ == "__main__":
-    sections = {f.__name__: f for f in (known_answers, normals, every_model, ensembles, moments, batches, benchmark)}
+    own = (known_answers, normals, every_model, other_rules, ensembles, moments, batches, benchmark)
+    sections: dict[str, Any] = {f.__name__: f for f in (*own, cuda_laws.draws_of_laws, cuda_laws.device_functions)}
     print(json.dumps({name: sections[name]() for name in sys.argv[1:] or sections}))

@@ -24,10 +24,11 @@ import adasde.cuda
 from adasde.cli import main
 from adasde.cuda import DeviceRun, require_gpu, simulate_on_gpu
 from adasde.errors import InvalidParameter, MissingData, NoModel
-from adasde.kernels import statistics
+from adasde.kernels import normals, special, statistics
+from adasde.kernels.cuda.device.numbers import empirical_numbers, mixture_numbers, two_point_numbers
 from adasde.kernels.lanes import StepKernel, field_kernel, value_kernel
 from adasde.losses.base import Loss
-from adasde.noise import Noise
+from adasde.noise import Noise, empirical, mixture
 from adasde.optimizers import CHECKED_IN, models, names
 from adasde.plan import plan
 from adasde.run import Run
@@ -76,6 +77,62 @@ def test_every_model_agrees_with_the_cpu(optimizer: str, simulated: dict[str, An
     assert {name for name in found if name.split()[0] == optimizer} == expected
     for name in expected:
         assert all(found[name][T] < bound for T, bound in ROUNDING.items()), (name, found[name])
+
+
+LAWS = ("laplace", "exponential", "rademacher", "two-point", "mixture", "empirical")
+NODES = {"soft sde laplace": 64, "soft order2 gaussian": 64, "agreeing sde gaussian": 36}
+
+
+def test_other_rules_agree_with_the_cpu(simulated: dict[str, Any]) -> None:
+    """The same for modules made from text: every law's draws, and models with closed forms, data, expectations, such in
+    expectations, and every function that can be printed."""
+    found = simulated["other_rules"]
+    expected = {f"{rule} algorithm {law}" for rule in ("signsgd", "sgd", "adam") for law in LAWS}
+    expected |= {f"signsgd sde {law}" for law in ("laplace", "mixture", "empirical")}
+    assert set(found) == expected | {"mixed algorithm gaussian", *NODES}
+    for name, gap in found.items():
+        assert all(gap[T] < bound for T, bound in ROUNDING.items()) and gap["nodes"] == NODES.get(name, 0), (name, gap)
+
+
+def test_draws_of_laws_are_accurate(simulated: dict[str, Any]) -> None:
+    """Normals of every size |z| <= 6.77 against scipy: in float32 a Laplace variable keeps its relative accuracy in the
+    tail and next to 0. Draws from a finite set are the CPU's in both precisions."""
+    found = simulated["draws_of_laws"]
+    assert found["laplace float32 relative"] < 8e-7
+    assert found["laplace float64"] < 2e-15 and found["exponential float64"] < 2e-15
+    assert found["exponential float32"] < 4e-7
+    assert len(found["choices"]) == 8 and not any(found["choices"].values())
+
+
+def test_functions_on_the_device_are_accurate(simulated: dict[str, Any]) -> None:
+    """Sine and cosine up to 2^16, powers, votes: within the bounds that their docstrings state, NaN outside."""
+    found = simulated["device_functions"]
+    for T, unit, turn in (("float32", 2.0**-24, 3e-7), ("float64", 2.0**-53, 2e-15)):
+        assert found[f"sin {T}"] < turn and found[f"cos {T}"] < turn
+        assert found[f"power {T}"] < 2 * unit and found[f"whole_power {T}"] < 26 * unit
+        assert found[f"votes {T}"] < 32 * unit and found[f"NaN {T}"] == 4 and found[f"zero {T}"] == 1
+
+
+def test_thresholds_are_where_the_cpu_has_them() -> None:
+    """The first float32 normal on either side of every threshold, and the first word on either side of every edge, are
+    on the side where the CPU's float64 puts them."""
+    for share in (1e-9, 0.01, 0.2, 0.5, 0.7, 0.99):
+        z0 = np.float32(two_point_numbers(np.array([share]))[0])
+        after = np.nextafter(z0, np.float32(9)) if z0 else np.float32(1e-14)  # normals are never closer to 0
+        assert special.normal_tail(float(z0)) >= share > special.normal_tail(float(after))
+    data = empirical([-1.0, 0.1, 0.4, 5.0, 7.0], [1, 4, 5, 1e-6, 3]).law_data
+    values, thresholds = np.split(empirical_numbers(data), 2)
+    assert (values == data[5:10]).all() and thresholds[0] == -np.inf
+    for share, t in zip(data[11:15], thresholds[1:], strict=True):
+        before = float(np.nextafter(np.float32(t), np.float32(-9)))
+        assert t == np.float32(t) and special.normal_tail(-t) >= share > special.normal_tail(-before)
+    data = mixture([0.3, 0.6, 1e-9, 0.1], [0, 1, 2, 3], [1, 1, 1, 1], 1.0).law_data
+    high, low = mixture_numbers(data).reshape(4, 4)[:, :2].T
+    words = (65536 * high + low).astype(np.int64)
+    assert words[0] == 0 and (low < 65536).all() and (np.diff(words) > 0).all()
+    for below, word in zip(np.cumsum(data[:4])[:-1], words[1:], strict=True):
+        after, before = (normals.uniform(np.int64(w).astype(np.int32)) for w in (word, word - 1))
+        assert after > below >= before
 
 
 def test_ensembles_agree_with_the_cpu(simulated: dict[str, Any]) -> None:

@@ -76,3 +76,9 @@ else:
 def maximum(a, b):
     """The larger of a and b; NaN if a is, where CUDA's own fmax would give b."""
     return b if b > a else a
+
+
+@device
+def minimum(a, b):
+    """The smaller of a and b; NaN if a is."""
+    return b if b < a else a

@@ -24,12 +24,15 @@ class PathKernel:
     coefficients  coefficients(p, k, t, dt), on the host and in float64: what all paths share in step k
     along         the same for the leading position drift that models of weak order two differentiate along
     varying       whether they change from step to step
+    numbers       numbers(p), on the host and in float64: what else the kernel reads; the parameter array itself, for
+                  quadrature nodes and the law's numbers, but for draws that need these in another form
     """
 
     build: Callable[..., Any]
     coefficients: Coefficients
     along: Coefficients | None
     varying: bool
+    numbers: Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
     def table(self, p: NDArray[np.float64], first: int, last: int, substeps: int) -> NDArray[np.float64]:
         """Row (k - first) substeps + part of the coefficients of steps first, ..., last - 1; one row if they are all
@@ -53,22 +56,26 @@ def built(kernel: PathKernel, T: Any, d: int, substeps: int, family: LossFamily)
 
 
 def path_kernel(
-    *, coefficients: Coefficients, varying: bool, along: Coefficients | None = None
+    *,
+    coefficients: Coefficients,
+    varying: bool,
+    along: Coefficients | None = None,
+    numbers: Callable[[NDArray[np.float64]], NDArray[np.float64]] = np.asarray,
 ) -> Callable[[Callable[..., Any]], PathKernel]:
     """Decorator of the generated builders."""
-    return lambda build: PathKernel(build, coefficients, along, varying)
+    return lambda build: PathKernel(build, coefficients, along, varying, numbers)
 
 
 def signature(T: Any) -> tuple[Any, ...]:
-    """Types of the arguments of every kernel: state (n, d, paths), scale (d,), data, table, first, last, saves (S,),
-    xs (S, d, paths), first_path, seed.
+    """Types of the arguments of every kernel: state (n, d, paths), scale (d,), data, table, numbers, first, last,
+    saves (S,), xs (S, d, paths), first_path, seed.
 
     The thread runs steps first, ..., last - 1 of path first_path + its number, from ``state`` and back into it, and
     writes x before the steps in ``saves`` to ``xs``; a save that is left over is that after the last step.
     """
     real = float32 if T is np.float32 else float64
     flat, stack = real[::1], real[:, :, ::1]
-    return (stack, flat, flat, real[:, ::1], int64, int64, int64[::1], stack, int64, int64)
+    return (stack, flat, flat, real[:, ::1], flat, int64, int64, int64[::1], stack, int64, int64)
 
 
 def compile_ptx(kernel: Any, types: tuple[Any, ...], capability: tuple[int, int] = (9, 0)) -> str:
