@@ -9,26 +9,46 @@ from adasde.derive.emit.cuda_printer import HostOnly
 from adasde.derive.emit.lanes import algorithm_body, along_body, sde_body
 from adasde.derive.emit.module import COMMAND, body_digest, derivation_digest, function_name, header, parameter_symbols
 from adasde.derive.emit.prose import algorithm_docstring, sde_docstring
+from adasde.derive.emit.stages import is_staged
 from adasde.derive.law import Law
 from adasde.derive.model import SDE
+from adasde.derive.notation import H, Ht
+from adasde.derive.operations import Own, adjoint, largest, orthogonal, sampled, total, workers
 from adasde.derive.rule import UpdateRule
 
 HELPERS = {
     "arithmetic": ("maximum",),
     "normals": ("add_bridge", "normal", "pair_cosine", "pair_sine"),
     "special": ("gamma_step", "sign_in", "student_t_in", "student_t_sign_in", "tiny_in"),
+    "votes": ("vote_in", "vote_error_in", "vote_slope_in"),
 }
 """Functions that generated code takes from the modules of `adasde.kernels.cuda.device`."""
+DRAWN = ("gaussian", "student-t")
+"""Laws that a GPU draws from."""
+IN_STAGES = {
+    total: "sums over coordinates",
+    largest: "the largest entries of a vector",
+    orthogonal: "the orthogonal factor of a matrix",
+    workers: "workers with minibatches of their own",
+    sampled: "gradients at other points",
+    adjoint: "the transposed Jacobian",
+    Own: "draws of its own",
+}
+"""What a step in one pass over coordinates has not, in the words of a refusal."""
 
 
 def cuda_module(rule: UpdateRule, sdes: list[SDE], laws: list[Law], helpers_digest: str, command: str = COMMAND) -> str:
     """Python source of `kernels/cuda/<rule>.py`, the same bytes in every process.
 
-    A model whose expressions the GPU does not evaluate is left out, with the reason in ``HOST_ONLY``.
+    A model whose expressions the GPU does not evaluate is left out, and so is an optimizer or a model whose steps go in
+    stages, with the reason in ``HOST_ONLY``.
     """
     found: dict[str, list[tuple[str, str]]] = {"algorithm": []}
-    parts, reasons = [], {}
+    parts, reasons = [], staged_on_host(rule, sdes)
     for kernel in _kernels(rule, sdes, laws):
+        if kernel.model == "algorithm" and kernel.law.name not in DRAWN:
+            reasons[kernel.model] = f"draws of {kernel.law.name} noise are made on the CPU only"
+            continue
         try:
             parts.append(kernel_text(rule, kernel))
         except HostOnly as reason:
@@ -40,13 +60,32 @@ def cuda_module(rule: UpdateRule, sdes: list[SDE], laws: list[Law], helpers_dige
     return f"{header(rule, derivation_digest(rule, sdes), helpers_digest, body_digest(text), command)}{text}"
 
 
+def staged_on_host(rule: UpdateRule, sdes: list[SDE]) -> dict[str, str]:
+    """{model: why its step goes in stages}, the optimizer's own among them; see `emit.stages`."""
+    steps = {sde.model: [*sde.drift, *sde.diffusion] for sde in sdes if is_staged(sde)}
+    if rule.composite:
+        steps = {"algorithm": list(rule.update)} | steps
+    reasons = {}
+    for model, step in steps.items():
+        whose = "the optimizer's step" if model == "algorithm" else f"a step of {model}"
+        needs = [what for kind, what in IN_STAGES.items() if any(e.atoms(kind) for e in step)]
+        needs += ["Hessian-vector products"] * any(e.has(H, Ht) for e in step)
+        needs += ["the noise scale"] * (model == "algorithm" and not needs)
+        reasons[model] = f"{whose} needs {', '.join(needs)}: it goes in stages, on the CPU only"
+    return reasons
+
+
 def _kernels(rule: UpdateRule, sdes: list[SDE], laws: list[Law]) -> list[Kernel]:
-    algorithm = algorithm_body(rule)
-    prose = algorithm_docstring(rule, f"{algorithm.operations} operations per lane")
-    kernels = [
-        Kernel(f"algorithm_{law.name.replace('-', '_')}", "algorithm", law, algorithm, None, prose) for law in laws
-    ]
+    kernels = []
+    if not rule.composite:
+        algorithm = algorithm_body(rule)
+        prose = algorithm_docstring(rule, f"{algorithm.operations} operations per lane")
+        for law in laws:
+            name = f"algorithm_{law.name.replace('-', '_')}"
+            kernels.append(Kernel(name, "algorithm", law, algorithm, None, prose))
     for sde in sdes:
+        if is_staged(sde):
+            continue
         body, along = sde_body(sde), None if sde.along is None else along_body(sde)
         kernels.append(
             Kernel(

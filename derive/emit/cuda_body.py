@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 
 import sympy as sp
 
 from adasde.derive import notation
 from adasde.derive.emit.cuda_printer import cuda_code, host_code
-from adasde.derive.emit.lanes import Assignments, LaneBody, dt
+from adasde.derive.emit.lanes import Assignments, LaneBody, dt, renamed
 from adasde.derive.emit.module import parameter_symbols
 from adasde.derive.emit.printer import next_value
-from adasde.derive.functions import student_t_sign
+from adasde.derive.functions import student_t_sign, vote, vote_error, vote_slope
 from adasde.derive.law import Law
 from adasde.derive.rule import UpdateRule
 from adasde.derive.stability import gamma_step
@@ -21,6 +22,17 @@ BRIDGE_STREAM = 8
 RATIO = sp.Symbol("ratio", positive=True)
 STEP = (sp.Symbol("k", integer=True, positive=True), notation.t, dt)
 ARGUMENTS = "state, scale, data, table, first, last, saves, xs, first_path, seed"
+VOTES = (vote, vote_error, vote_slope)
+TAKEN = re.compile(
+    r"T|y|xs|grad|gradient|hessian_vector|number|path|first_path|saved?s?|first|last|seed|table|substeps|parts?|rows?|root"
+    r"|(block|fine|shift)\d+|total|drift|curved|ratio|kernel|cuda|maximum|add_bridge|pair_(co)?sine|student_t|\w+_in"
+)
+"""What kernels give to other things than the states and hyperparameters of a rule, which it may call so."""
+
+
+def named(symbol: sp.Symbol) -> sp.Symbol:
+    """The symbol of a rule as a kernel calls it: y_ for y, which is the state of a path there."""
+    return type(symbol)(f"{symbol.name}_", **symbol.assumptions0) if TAKEN.fullmatch(symbol.name) else symbol
 
 
 @dataclass(frozen=True)
@@ -37,6 +49,10 @@ class Kernel:
 
 def kernel_text(rule: UpdateRule, kernel: Kernel) -> str:
     """The host's function of the coefficients, and the function that builds the kernel."""
+    names = {y: named(y) for y in (*rule.states, *parameter_symbols(rule)) if named(y) != y}
+    if names:
+        along = kernel.along and renamed(kernel.along, names)
+        kernel = replace(kernel, body=renamed(kernel.body, names), along=along)
     shared = _Shared(rule, kernel.law, kernel.body, draws_from_law=kernel.model == "algorithm")
     parts = [shared.function(f"{kernel.name}_coefficients")]
     facts, varying, along = f"coefficients={kernel.name}_coefficients", shared.varying, None
@@ -57,7 +73,7 @@ class _Shared:
     """What all paths share in a step: the columns of the coefficient table, those that stay the same first."""
 
     def __init__(self, rule: UpdateRule, law: Law, body: LaneBody, draws_from_law: bool = False):
-        places = {symbol: f"p[{i}]" for i, symbol in enumerate(parameter_symbols(rule))}
+        places = {named(symbol): f"p[{i}]" for i, symbol in enumerate(parameter_symbols(rule))}
         self.places = places | {symbol: f"p[LAW + {i}]" for i, symbol in enumerate(law.parameters)}
         self.per_step: Assignments = body.per_step
         lanes = [value for _, value in (*body.per_lane, *body.updates)]
@@ -109,6 +125,7 @@ def _constants(kernel: Kernel) -> list[str]:
         lines.append("sign = sign_in(T)")
     if any(value.has(student_t_sign) for value in values):
         lines.append("student_t_sign = student_t_sign_in(T)")
+    lines += [f"{f.__name__} = {f.__name__}_in(T)" for f in VOTES if any(value.has(f) for value in values)]
     if kernel.model == "algorithm":
         return [*lines, "student_t = student_t_in(T)"] if kernel.law.name == "student-t" else lines
     return [*lines, "root, rows = T(math.sqrt(substeps)), (substeps*d + 3)//4*4"]
@@ -167,8 +184,9 @@ def _step(rule: UpdateRule, kernel: Kernel, shared: _Shared, along: _Shared | No
     coarse = [f"z{c} = T({_draw(kernel, c)})" for c in range(1, kernel.body.noises + 1)]
     lines += _indented(coarse if optimizer else _either(kernel, coarse))
     lines += _indented(_lanes(kernel.body))
-    updates = [next_value(state, value, cuda_code) for state, value in kernel.body.updates]
-    return lines + [f"    y[{n}, i] = {text}" for n, text in enumerate(updates)]
+    place = {named(state): n for n, state in enumerate(rule.states)}
+    updates = [(place[state], next_value(state, value, cuda_code)) for state, value in kernel.body.updates]
+    return lines + [f"    y[{n}, i] = {text}" for n, text in updates]
 
 
 def _either(kernel: Kernel, coarse: list[str]) -> list[str]:
@@ -211,7 +229,7 @@ def _drawn_whole(kernel: Kernel, c: int) -> bool:
 
 
 def _loads(rule: UpdateRule, body: LaneBody) -> list[str]:
-    places = {state: f"y[{n}, i]" for n, state in enumerate(rule.states)}
+    places = {named(state): f"y[{n}, i]" for n, state in enumerate(rule.states)}
     places |= {notation.G: "grad[i]", notation.s: "scale[i]", notation.Hb: "curved[i]", notation.sb: "T(0)"}
     return [f"{symbol} = {place}" for symbol, place in places.items() if symbol in body.loads]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sympy as sp
 from sympy.printing.pycode import PythonCodePrinter
 
-from adasde.derive.emit.printer import KernelPrinter
+from adasde.derive.emit.printer import KernelPrinter, branch
 from adasde.derive.functions import Expectation, empirical_sign, student_t_sign
 from adasde.derive.stability import gamma_step
 from adasde.derive.tails import normal_tail, side
@@ -23,6 +23,9 @@ class HostPrinter(KernelPrinter):
 
     _print_atan = _print_cos = _print_erf = _print_erfc = _print_exp = _print_expm1 = _print_helper
     _print_log = _print_log1p = _print_sin = _print_tanh = _print_helper
+
+    def _print_tan(self, expr: sp.Expr) -> str:
+        return self._print_helper(expr)
 
     def _print_gamma_step(self, expr: gamma_step) -> str:
         return str(super()._print_helper(expr))
@@ -69,6 +72,10 @@ class CudaPrinter(HostPrinter):
 
     def _print_side(self, expr: side) -> str:
         return f"(T(1) if {self._print(expr.args[0])} >= T(0) else T(-1))"
+
+    def _print_branch(self, expr: branch) -> str:
+        chosen, then, otherwise = (self._print(argument) for argument in expr.args)
+        return f"({then} if {chosen} != T(0) else {otherwise})"
 
     def _print_normal_tail(self, expr: normal_tail) -> str:
         return str(self._print(expr.rewrite(sp.erfc)))
