@@ -30,17 +30,18 @@ def folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "adasde"
 
 
-def cached_kernels(optimizer: str, law: str) -> ModuleType:
-    """The module of a rule under one law, spelled ``laplace`` or ``mixture:3``; derived where there is none yet."""
+def cached_kernels(optimizer: str, law: str, device: str = "cpu") -> ModuleType:
+    """The module of a rule for ``cpu`` or ``cuda`` under one law, spelled ``laplace`` or ``mixture:3``; derived where
+    there is none yet."""
     name, origin = _origin(optimizer)
-    digest = hashlib.sha256(f"{origin} {law} {_sources()}".encode()).hexdigest()[:16]
-    stem = f"{name}_{law.replace(':', '_').replace('-', '_')}_{digest}"
+    digest = hashlib.sha256(f"{origin} {law} {_sources(device)}".encode()).hexdigest()[:16]
+    stem = f"{name}_{law.replace(':', '_').replace('-', '_')}_{'cuda_' if device == 'cuda' else ''}{digest}"
     path = folder() / f"{stem}.py"
     loaded = f"adasde_cache.{stem}"
     if loaded in sys.modules:
         return sys.modules[loaded]
     if not path.is_file():
-        _write(path, _text(optimizer, law))
+        _write(path, _text(optimizer, law, device))
     return _load(loaded, path)
 
 
@@ -76,21 +77,24 @@ def _origin(optimizer: str) -> tuple[str, str]:
 
 
 @cache
-def _sources() -> str:
-    """Digest of the code that a module's text depends on."""
+def _sources(device: str) -> str:
+    """Digest of the code that a module's text depends on, and of what it calls on a GPU."""
     import adasde.derive as derive
     import adasde.kernels as kernels
 
     homes = [Path(next(iter(package.__path__))) for package in (derive, kernels)]
     files = [*homes[0].rglob("*.py"), *homes[1].glob("*.py")]
+    if device == "cuda":
+        files += (homes[1] / "cuda" / "device").glob("*.py")
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()
 
 
-def _text(optimizer: str, law: str) -> str:
+def _text(optimizer: str, law: str, device: str) -> str:
     from adasde.derive.laws import law_named
-    from adasde.generation import kernel_text
+    from adasde.generation import cuda_text, kernel_text
 
-    return kernel_text(rules.rule_of(optimizer), [law_named(law)], f"adasde simulate {optimizer}")
+    rule, laws, command = rules.rule_of(optimizer), (law_named(law),), f"adasde simulate {optimizer}"
+    return cuda_text(rule, laws, f"{command} --device cuda") if device == "cuda" else kernel_text(rule, laws, command)
 
 
 def _write(path: Path, text: str) -> None:

@@ -6,18 +6,18 @@ depends neither on the grid nor on the batches, and differs from the CPU's by ro
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from adasde import optimizers
+from adasde import cache, optimizers
 from adasde.arithmetic import DEFAULT_ARITHMETIC
 from adasde.ensemble import FULL_COVARIANCE_UP_TO, Array, Ensemble, Moments
 from adasde.errors import InvalidParameter, MissingData, NoModel
@@ -138,30 +138,44 @@ class DeviceRun:
         return families[self.run.loss.gradient]
 
     @cached_property
-    def kernels(self) -> list[Any]:
-        """The generated kernels of the optimizer's own steps and of the model."""
-        run = self.run
-        if run.optimizer not in optimizers.names():
-            domain = f"{{{', '.join(optimizers.names())}}}"
-            raise InvalidParameter("device cuda: optimizer", run.optimizer, domain, REMEDY)
-        module = importlib.import_module(f"adasde.kernels.cuda.{run.optimizer}")
-        kernels = []
-        for model in ("algorithm", run.model_name):
-            laws = module.MODELS.get(model, {})
-            if run.noise.law not in laws:
-                where = f"device cuda, {run.optimizer}, model {model}: noise law"
-                reason = f"{module.HOST_ONLY[model]}; " if model in module.HOST_ONLY else ""
-                raise NoModel(where, run.noise.law, f"{{{', '.join(laws)}}}", reason + REMEDY)
-            kernels.append(laws[run.noise.law])
-        return kernels
+    def module(self) -> ModuleType:
+        """The generated module of the optimizer under the noise's law, derived where there is none yet."""
+        return optimizers.cuda_kernels(self.run.optimizer, self.run.noise.law_key)
 
-    def batches(self) -> Iterator[range]:
-        """Ranges of leaves whose saved positions fit the memory; how they are cut changes no bit of the result."""
+    @cached_property
+    def kernels(self) -> dict[str, Any]:
+        """The generated kernels by model: of the optimizer, where it takes steps of its own, and of the run's model."""
+        own = ["algorithm"] if self.run.handover else []
+        return {model: self._kernel(model) for model in dict.fromkeys([*own, self.run.model_name])}
+
+    def _kernel(self, model: str) -> Any:
+        run, law, models = self.run, self.run.noise.law, self.module.MODELS
+        if law in models.get(model, ()):
+            return models[model][law]
+        where = f"device cuda, {run.optimizer}"
+        remedy = f"{self.module.HOST_ONLY.get(model, 'it has no kernel')}; {REMEDY}"
+        if model != run.model_name:
+            raise NoModel(f"{where}, model {run.model_name}: start", run.start, "{0}", remedy)
+        others = ", ".join(name for name, laws in models.items() if law in laws)
+        raise NoModel(f"{where}, {law} noise: model", model, f"{{{others}}}", remedy)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The generated module by name, with its text where it is not checked in."""
+        return {"run": self.run, "precision": self.precision, "home": cache.portable(self.module.__name__)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        module = cache.restored(*state.pop("home"))
+        vars(self).update(state | {"module": module})
+
+    def batches(self, leaves: range | None = None) -> Iterator[range]:
+        """Ranges of leaves (all by default) whose saved positions fit the memory; how they are cut changes no bit of
+        the result."""
+        leaves = range(self.run.leaves) if leaves is None else leaves
         times = len(self.run.saves)
         path_bytes = np.dtype(self.precision).itemsize * self.dimension * (times + 8) + 8 * times
         most = max(1, BATCH_BYTES // (path_bytes * self.run.leaf))
-        for first in range(0, self.run.leaves, most):
-            yield range(first, min(first + most, self.run.leaves))
+        for first in range(leaves.start, leaves.stop, most):
+            yield range(first, min(first + most, leaves.stop))
 
     def leaves(self, batch: range) -> list[Moments]:
         """Simulates a batch of leaves and returns the moments of each."""
@@ -179,7 +193,7 @@ class DeviceRun:
         scale = cuda.to_device(run.noise.scales(d).astype(T))
         data = cuda.to_device(run.loss.data.astype(T))
         threads = min(THREADS, paths)
-        numbers = [cuda.to_device(kernel.numbers(run.p).astype(T)) for kernel in self.kernels]
+        numbers = {model: cuda.to_device(kernel.numbers(run.p).astype(T)) for model, kernel in self.kernels.items()}
         for which, kernel, table, first, last, saved in self._launches():
             steps, shared = cuda.to_device(run.saves[saved].copy()), cuda.to_device(table)
             # An empty slice is no array on the device; where nothing is saved nothing is written either.
@@ -189,27 +203,26 @@ class DeviceRun:
         cuda.synchronize()
         return xs
 
-    def _launches(self) -> Iterator[tuple[int, Any, Any, int, int, slice]]:
-        """(place in `kernels`, kernel, table, first step, last step, saved times) of each launch, in order."""
+    def _launches(self) -> Iterator[tuple[str, Any, Any, int, int, slice]]:
+        """(model, kernel, table, first step, last step, saved times) of each launch, in order."""
         from adasde.kernels.cuda.device.paths import built
 
         run, T = self.run, PRECISIONS[self.precision]
-        spans = [(0, 0, run.handover), (1, run.handover, run.steps)]
-        for which, begin, end in spans:
+        spans = [("algorithm", 1, 0, run.handover), (run.model_name, run.substeps, run.handover, run.steps)]
+        for model, substeps, begin, end in spans:
             for first in range(begin, end, STEPS_PER_LAUNCH):
                 last = min(first + STEPS_PER_LAUNCH, end)
-                substeps = run.substeps if which else 1
-                table = self._table(which, first, last, substeps)
+                table = self._table(model, first, last, substeps)
                 high = last + (last == run.steps)
                 saved = slice(*(int(i) for i in np.searchsorted(run.saves, [first, high])))
-                kernel = built(self.kernels[which], T, self.dimension, substeps, self.family)
-                yield which, kernel, np.ascontiguousarray(table, dtype=T), first, last, saved
+                kernel = built(self.kernels[model], T, self.dimension, substeps, self.family)
+                yield model, kernel, np.ascontiguousarray(table, dtype=T), first, last, saved
 
-    def _table(self, which: int, first: int, last: int, substeps: int) -> NDArray[np.float64]:
+    def _table(self, model: str, first: int, last: int, substeps: int) -> NDArray[np.float64]:
         try:
-            table: NDArray[np.float64] = self.kernels[which].table(self.run.p, first, last, substeps)
+            table: NDArray[np.float64] = self.kernels[model].table(self.run.p, first, last, substeps)
         except (OverflowError, ZeroDivisionError) as error:
-            name = f"device cuda: {self.run.optimizer}, model {self.run.model_name}: coefficients"
+            name = f"device cuda: {self.run.optimizer}, model {model}: coefficients"
             raise InvalidParameter(name, str(error), "the finite numbers", REMEDY) from error
         return table
 

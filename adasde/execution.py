@@ -42,6 +42,7 @@ TASKS_PER_WORKER = 2
 """Tasks handed out at a time: one that runs, and one that waits for it to end."""
 UNKNOWN_WORKERS = 16
 """Workers supposed of an executor that does not say how many it has."""
+OTHER_VERSION = "this worker has another version of adasde than the client: install the same one"
 _PLANNING = threading.Lock()
 
 
@@ -137,7 +138,7 @@ class RunLeaves:
 
     def __call__(self, leaves: range) -> tuple[list[Any], float]:
         if self.code != code_digest():
-            raise RuntimeError("this worker has another version of adasde than the client: install the same one")
+            raise RuntimeError(OTHER_VERSION)
         with _PLANNING:
             run = _described(self.description)
         return timed(run.moments)(leaves)

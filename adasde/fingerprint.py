@@ -9,12 +9,15 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from adasde.losses.base import Loss
 from adasde.run import Run
+
+if TYPE_CHECKING:
+    from adasde.cuda import DeviceRun
 
 SOURCES = (
     "losses/*.py",
@@ -43,8 +46,21 @@ def code_digest() -> str:
 
     home, kernels = Path(next(iter(adasde.__path__))), Path(next(iter(adasde.kernels.__path__)))
     paths = [*kernels.glob("*.py"), *(path for pattern in SOURCES for path in home.glob(pattern))]
+    return _files_digest(version("adasde"), paths)
+
+
+@cache
+def device_code_digest() -> str:
+    """The same of the code that calculates on a GPU."""
+    import adasde.kernels.cuda.device
+
+    folder = Path(next(iter(adasde.kernels.cuda.device.__path__)))
+    return _files_digest(code_digest(), [Path(__file__).with_name("cuda.py"), *folder.glob("*.py")])
+
+
+def _files_digest(start: str, paths: list[Path]) -> str:
     texts = [f"{path.name}\n".encode() + path.read_bytes() for path in sorted(paths)]
-    return hashlib.sha256(b"\0".join([version("adasde").encode(), *texts])).hexdigest()
+    return hashlib.sha256(b"\0".join([start.encode(), *texts])).hexdigest()
 
 
 def run_digest(run: Run) -> str:
@@ -55,6 +71,13 @@ def run_digest(run: Run) -> str:
     digest.update(Path(str(module.__file__)).read_bytes())
     for part in _bytes({f.name: getattr(run, f.name) for f in fields(run) if f.name not in run.STEPS}):
         digest.update(len(part).to_bytes(8, "little") + part)
+    return digest.hexdigest()
+
+
+def device_digest(on_gpu: DeviceRun) -> str:
+    """Digest of a run on a GPU, in its precision: no run on a CPU has it, nor one in another precision."""
+    digest = hashlib.sha256(f"{device_code_digest()} {run_digest(on_gpu.run)} {on_gpu.precision}".encode())
+    digest.update(Path(str(on_gpu.module.__file__)).read_bytes())
     return digest.hexdigest()
 
 

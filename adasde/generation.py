@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import adasde.losses
@@ -19,6 +20,8 @@ from adasde.papers import claims_for
 
 HELPER_FILES = ("lanes.py", "special.py")
 """What a generated module imports."""
+KEPT = 16
+"""Rules whose models are kept between the making of their CPU and of their CUDA module."""
 
 
 def kernel_folder() -> Path:
@@ -43,9 +46,19 @@ def helper_stamps(package: Path | None = None) -> list[tuple[Path, str]]:
     return [(path, helpers_digest(helpers)) for path, helpers in inlining.items() if helpers]
 
 
-def models_of(rule: UpdateRule, laws: list[Law] | None = None) -> tuple[list[SDE], dict[str, str]]:
+def models_of(rule: UpdateRule, laws: Sequence[Law] | None = None) -> tuple[list[SDE], dict[str, str]]:
     """Every SDE of one rule, first derived and then published ones, and the reasons why others do not exist."""
-    laws = [LAWS[name]() for name in CHECKED_IN] if laws is None else laws
+    return _models_of(rule, _laws() if laws is None else tuple(laws))
+
+
+def _laws() -> tuple[Law, ...]:
+    """The laws whose kernels are checked in."""
+    return tuple(LAWS[name]() for name in CHECKED_IN)
+
+
+@lru_cache(KEPT)
+def _models_of(rule: UpdateRule, laws: tuple[Law, ...]) -> tuple[list[SDE], dict[str, str]]:
+    """`models_of`, derived once for the CPU and the CUDA module."""
     derived: list[SDE] = []
     refused: dict[str, str] = {}
     for order, model in MODELS.items():
@@ -68,22 +81,15 @@ def cuda_texts() -> dict[str, str]:
     return {f"{name}.py": cuda_text(rule) for name, rule in checked_in().items()}
 
 
-def cuda_text(rule: UpdateRule) -> str:
-    """The CUDA module of one rule, with its models under the laws that are checked in."""
+def cuda_text(rule: UpdateRule, laws: Sequence[Law] | None = None, command: str = COMMAND) -> str:
+    """The CUDA module of one rule, with its models under ``laws`` (by default those that are checked in)."""
     helpers = helpers_digest((cuda_folder() / "device").glob("*.py"))
-    return cuda_module(rule, _models_of(rule)[0], [LAWS[name]() for name in CHECKED_IN], helpers)
+    return cuda_module(rule, models_of(rule, laws)[0], list(laws or _laws()), helpers, command)
 
 
-def kernel_text(rule: UpdateRule, laws: list[Law] | None = None, command: str = COMMAND) -> str:
-    """The module of one rule, with its models under ``laws`` (by default those that are checked in)."""
+def kernel_text(rule: UpdateRule, laws: Sequence[Law] | None = None, command: str = COMMAND) -> str:
+    """The CPU module of one rule, with its models under ``laws`` (by default those that are checked in)."""
     folder = kernel_folder().parent
     direct = [folder / name for name in HELPER_FILES]
     helpers = helpers_digest({*direct, *helpers_of(folder, *HELPER_FILES)})
-    models = models_of(rule, laws) if laws else _models_of(rule)
-    return kernel_module(rule, *models, helpers, command)
-
-
-@cache
-def _models_of(rule: UpdateRule) -> tuple[list[SDE], dict[str, str]]:
-    """`models_of` under the laws that are checked in, derived once for the CPU and the CUDA module."""
-    return models_of(rule)
+    return kernel_module(rule, *models_of(rule, laws), helpers, command)

@@ -51,6 +51,14 @@ def kernels(optimizer: str, law: str = "gaussian") -> ModuleType:
     return importlib.import_module(f"adasde.kernels.cpu.{optimizer}")
 
 
+def cuda_kernels(optimizer: str, law: str) -> ModuleType:
+    """The same for a GPU: checked in for the same optimizers and laws, derived and kept in the user's cache for all
+    others."""
+    if rules.is_file(optimizer) or optimizer not in names() or law not in CHECKED_IN:
+        return cached_kernels(optimizer, law, "cuda")
+    return importlib.import_module(f"adasde.kernels.cuda.{optimizer}")
+
+
 def require_model(optimizer: str, model: str, module: ModuleType) -> None:
     """Raises `NoModel` with the derivation's own reason where there can be no such model, `UnknownName` otherwise."""
     if model in module.REFUSED:

@@ -14,13 +14,12 @@ from numpy.typing import ArrayLike
 from adasde.arithmetic import Arithmetic
 from adasde.domain import counted, whole
 from adasde.ensemble import Ensemble
-from adasde.errors import InvalidParameter, NoModel, UnknownName
+from adasde.errors import InvalidParameter, UnknownName
 from adasde.execution import Leaves, WorkersLost, advance, leaves_of, timed
 from adasde.losses.base import Loss
 from adasde.noise import Noise
 from adasde.plan import plan
 from adasde.run import Run
-from adasde.staged import is_staged
 
 Leaf = TypeVar("Leaf")
 Progress = Callable[[int, int], None]
@@ -86,8 +85,6 @@ def simulate(
     )
     domain, remedy = f"[0, paths = {run.paths}]", "the first K paths of the run are kept"
     run = replace(run, kept=whole("keep_paths", keep_paths, domain, remedy, 0, run.paths + 1))
-    if gpu and is_staged(run.own_step):
-        raise NoModel(f"{optimizer}: device", device, "{cpu}", "steps in stages have no kernel for a GPU")
     if gpu:
         from adasde.cuda import simulate_on_gpu
 

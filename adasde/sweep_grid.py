@@ -3,8 +3,9 @@
 [run] holds arguments common to all points. Each [[grid]] (or a single [grid]) holds arguments whose lists are taken
 value by value: a grid is the product of its lists, in the order in which they are written, the last one fastest. A
 value that is no list is the same for the whole grid, and takes the place of [run]'s. Arguments are those of
-`adasde.simulate` that its result depends on, all but `device`, `precision` and `keep_paths`, with losses and noises as
-the command line spells them; files are looked for from the working folder, as there.
+`adasde.simulate` that its result depends on, all but `keep_paths`, with losses and noises as the command line spells
+them; files are looked for from the working folder, as there. With `device = "cuda"` a point is one task, for the GPU of
+whichever worker gets it: give each GPU one worker process.
 """
 
 from __future__ import annotations
@@ -15,17 +16,21 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from adasde import optimizers
 from adasde.arithmetic import DEFAULT_ARITHMETIC, Arithmetic
 from adasde.errors import InvalidParameter, MissingData, UnknownName
-from adasde.fingerprint import run_digest
+from adasde.fingerprint import device_digest, run_digest
 from adasde.losses import parse_loss
 from adasde.losses.base import Loss
 from adasde.noise import parse_noise
 from adasde.plan import plan
 from adasde.run import Run
+from adasde.simulation import on_gpu
+
+if TYPE_CHECKING:
+    from adasde.cuda import DeviceRun
 
 REQUIRED = ("optimizer", "loss", "noise", "steps", "paths")
 DEFAULTS: dict[str, Any] = {
@@ -40,9 +45,11 @@ DEFAULTS: dict[str, Any] = {
     "noise_precision": DEFAULT_ARITHMETIC.noise_precision,
     "increments": DEFAULT_ARITHMETIC.increments,
     "fast": DEFAULT_ARITHMETIC.fast,
+    "device": "cpu",
+    "precision": "float64",
 }
 ARGUMENTS = (*REQUIRED, *DEFAULTS)
-TEXTS = ("optimizer", "loss", "noise", "model", "noise_precision", "increments")
+TEXTS = ("optimizer", "loss", "noise", "model", "noise_precision", "increments", "device", "precision")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +61,7 @@ class Point:
     run     the simulation
     spelled all arguments, hyperparameters at their defaults included
     digest  of everything that the bytes of its result depend on
+    on_gpu  the simulation on a GPU, in its precision; None on a CPU
     """
 
     number: int
@@ -61,6 +69,7 @@ class Point:
     run: Run
     spelled: dict[str, Any]
     digest: str
+    on_gpu: DeviceRun | None = None
 
 
 def read_points(source: str | Path | Mapping[str, Any]) -> list[Point]:
@@ -116,7 +125,9 @@ def _point(
     given = common | varied
     try:
         arguments = _arguments(given)
+        gpu = on_gpu(arguments["device"], arguments["precision"])
         run = _planned(arguments, losses)
+        device_run = _on_gpu(run, arguments["precision"]) if gpu else None
     except InvalidParameter as error:
         raise InvalidParameter(f"{where}: {error.parameter}", error.value, error.domain, error.remedy) from error
     except MissingData as error:
@@ -124,7 +135,18 @@ def _point(
     except ValueError as error:  # a rule that cannot be derived under this law
         raise InvalidParameter(f"{where}: optimizer", given["optimizer"], "the rules", str(error)) from error
     plain = {name: arguments[name] for name in ARGUMENTS if name != "start"}
-    return Point(number, varied, run, plain | {"start": run.start} | run.values, run_digest(run))
+    digest = run_digest(run) if device_run is None else device_digest(device_run)
+    return Point(number, varied, run, plain | {"start": run.start} | run.values, digest, device_run)
+
+
+def _on_gpu(run: Run, precision: str) -> DeviceRun:
+    """The run on a GPU. Raises what `adasde.cuda.simulate_on_gpu` raises before it looks for the GPU itself, which
+    only the workers need."""
+    from adasde.cuda import DeviceRun, checked_precision, require_package
+
+    checked_precision(precision)
+    require_package()
+    return DeviceRun(run, precision)
 
 
 def _arguments(given: dict[str, Any]) -> dict[str, Any]:

@@ -41,7 +41,8 @@ def sweep(
 
     source     the TOML file, see `adasde.sweep_grid`, or its tables as a mapping
     threads, processes, executor   where the leaves of all points are calculated, as for `adasde.simulate`: threads by
-               default; the stored bytes are the same. Worker processes that are lost are replaced
+               default; the stored bytes are the same. Worker processes that are lost are replaced. Points on a GPU
+               are calculated by their workers whole, one after the other in each process
     fresh      calculate again what is there; otherwise points of the same digest are kept
 
     A point whose paths blow up, or which raises, is reported in its line and does not stop the others. After an
@@ -49,6 +50,10 @@ def sweep(
     before anything runs where a point is not valid, `WorkersLost` where a given executor breaks.
     """
     points, pool = read_points(source), _pool(executor, threads, processes)
+    if any(point.on_gpu for point in points):
+        from adasde.cuda_work import require_workers
+
+        require_workers(executor)
     state = _Sweeping(Path(out), points, progress or (lambda done, total, ended: None))
     state.begin(fresh)
     try:
@@ -96,6 +101,14 @@ def _follow_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()
+
+
+def _leaves(point: Point, executor: Executor) -> Leaves[Any]:
+    if point.on_gpu is None:
+        return leaves_of(point.run, executor)
+    from adasde.cuda_work import device_leaves
+
+    return device_leaves(point.on_gpu)
 
 
 @dataclass(eq=False)
@@ -157,7 +170,7 @@ class _Sweeping:
         for point in self.points:
             if point.number not in self.rows and point.digest not in begun:
                 begun.add(point.digest)
-                leaves = leaves_of(point.run, executor)
+                leaves = _leaves(point, executor)
                 self.started[leaves] = point
                 yield leaves
 

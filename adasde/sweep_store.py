@@ -131,6 +131,7 @@ def _finite(value: float) -> float | None:
 def write_point(folder: Path, point: Point, ensemble: Ensemble) -> SweptPoint:
     """Stores a result and returns its line. numpy dates the members of an .npz 1980: equal results are equal bytes."""
     facts = {name: getattr(ensemble, name) for name in FACTS} | {"digest": point.digest, "adasde": version("adasde")}
+    facts |= {name: point.spelled[name] for name in ("device", "precision")}
     moments = {name: getattr(ensemble.moments, name) for name in Moments.ARRAYS}
     moments |= dict(zip(SKETCH, ensemble.moments.sketch.histogram, strict=True))
     derived = {name: getattr(ensemble, name) for name in DERIVED}

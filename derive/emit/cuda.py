@@ -11,6 +11,8 @@ from adasde.derive.emit.stages import is_staged
 from adasde.derive.emit.steps import Steps, function_name, parameter_symbols, steps_of
 from adasde.derive.law import Law
 from adasde.derive.model import SDE
+from adasde.derive.notation import H, Ht
+from adasde.derive.operations import Own, adjoint, largest, orthogonal, sampled, total, workers
 from adasde.derive.rule import UpdateRule
 
 HELPERS = {
@@ -23,14 +25,23 @@ HELPERS = {
     "votes": ("vote_error_in", "vote_in", "vote_slope_in"),
 }
 """Functions that generated code takes from the modules of `adasde.kernels.cuda.device`."""
-STAGED = "it takes its steps in stages, which have no kernel on a GPU"
+IN_STAGES = {
+    total: "sums over coordinates",
+    largest: "the largest entries of a vector",
+    orthogonal: "the orthogonal factor of a matrix",
+    workers: "workers with minibatches of their own",
+    sampled: "gradients at other points",
+    adjoint: "the transposed Jacobian",
+    Own: "draws of its own",
+}
+"""What a step in one pass over coordinates has not, in the words of a refusal."""
 
 
 def cuda_module(rule: UpdateRule, sdes: list[SDE], laws: list[Law], helpers_digest: str, command: str = COMMAND) -> str:
     """Python source of `kernels/cuda/<rule>.py`, the same bytes in every process.
 
-    It reads the parameter array of the CPU's module of the same rule and the same models. What takes its steps in
-    stages is left out, with the reason in ``HOST_ONLY``.
+    It reads the parameter array of the CPU's module of the same rule and the same models. An optimizer or a model whose
+    steps go in stages is left out, with the reason in ``HOST_ONLY``.
     """
     steps = steps_of(rule, sdes)
     found: dict[str, list[tuple[str, str]]] = {} if steps.algorithm is None else {"algorithm": []}
@@ -38,10 +49,24 @@ def cuda_module(rule: UpdateRule, sdes: list[SDE], laws: list[Law], helpers_dige
     for kernel in _kernels(rule, steps, laws):
         parts.append(kernel_text(rule, kernel))
         found.setdefault(kernel.model, []).append((kernel.law.name, kernel.name))
-    staged = dict.fromkeys(sde.model for sde in sdes if is_staged(sde))
-    parts.append(_models(found, dict.fromkeys((*(["algorithm"] * rule.composite), *staged), STAGED)))
+    parts.append(_models(found, staged_on_host(rule, sdes)))
     text = "\n\n\n".join([_head(rule, steps.nodes, "\n".join(parts)), *parts]) + "\n"
     return f"{header(rule, derivation_digest(rule, sdes), helpers_digest, body_digest(text), command)}{text}"
+
+
+def staged_on_host(rule: UpdateRule, sdes: list[SDE]) -> dict[str, str]:
+    """{model: why its step goes in stages}, the optimizer's own among them; see `emit.stages`."""
+    steps = {sde.model: [*sde.drift, *sde.diffusion] for sde in sdes if is_staged(sde)}
+    if rule.composite:
+        steps = {"algorithm": list(rule.update)} | steps
+    reasons = {}
+    for model, step in steps.items():
+        whose = "the optimizer's step" if model == "algorithm" else f"a step of {model}"
+        needs = [what for kind, what in IN_STAGES.items() if any(e.atoms(kind) for e in step)]
+        needs += ["Hessian-vector products"] * any(e.has(H, Ht) for e in step)
+        needs += ["the noise scale"] * (model == "algorithm" and not needs)
+        reasons[model] = f"{whose} needs {', '.join(needs)}: it goes in stages, on the CPU only"
+    return reasons
 
 
 def _kernels(rule: UpdateRule, steps: Steps, laws: list[Law]) -> list[Kernel]:

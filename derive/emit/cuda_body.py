@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sympy as sp
 
 from adasde.derive import notation
 from adasde.derive.emit.cuda_draws import Draw, motion, own
 from adasde.derive.emit.cuda_printer import CUDA, HOST, IN_PRECISION, cuda_code
-from adasde.derive.emit.lanes import Assignments, LaneBody, dt
+from adasde.derive.emit.lanes import Assignments, LaneBody, dt, renamed
 from adasde.derive.emit.printer import next_value
 from adasde.derive.emit.steps import parameter_symbols
 from adasde.derive.emit.sums import assignment, inner_arrays, lane_assignments
@@ -27,6 +26,17 @@ RATIO = sp.Symbol("ratio", positive=True)
 STEP = {notation.k: sp.Symbol("step", integer=True, positive=True), notation.t: sp.Symbol("time", nonnegative=True)}
 """Number and time of a step, and what kernels call them where they are needed lane by lane."""
 ARGUMENTS = "state, scale, data, table, numbers, first, last, saves, xs, first_path, seed"
+TAKEN = re.compile(
+    r"T|y|xs|grad|gradient|hessian_vector|number|numbers|path|first_path|saved?s?|first|last|seed|table|substeps|parts?"
+    r"|rows?|root|step|time|(block|fine|shift)\d+|total|drift|curved|ratio|kernel|cuda|maximum|minimum|add_bridge"
+    r"|pair_(co)?sine|student_t|\w+_in"
+)
+"""What kernels give to other things than the states and hyperparameters of a rule, which it may call so."""
+
+
+def named(symbol: sp.Symbol) -> sp.Symbol:
+    """The symbol of a rule as a kernel calls it: y_ for y, which is the state of a path there."""
+    return type(symbol)(f"{symbol.name}_", **symbol.assumptions0) if TAKEN.fullmatch(symbol.name) else symbol
 
 
 @dataclass(frozen=True)
@@ -50,9 +60,11 @@ class Kernel:
 
 def kernel_text(rule: UpdateRule, kernel: Kernel) -> str:
     """The host's function of the coefficients, and the function that builds the kernel."""
-    kernel = dataclasses.replace(
-        kernel, body=_named_step(kernel.body), along=kernel.along and _named_step(kernel.along)
+    names = {y: named(y) for y in (*rule.states, *parameter_symbols(rule)) if named(y) != y}
+    body, along_body = (
+        part and _named_step(renamed(part, names) if names else part) for part in (kernel.body, kernel.along)
     )
+    kernel = replace(kernel, body=body, along=along_body)
     shared = _Shared(rule, kernel.law, kernel.body, kernel.draws)
     parts = [shared.function(f"{kernel.name}_coefficients")]
     facts, varying, along = f"coefficients={kernel.name}_coefficients", shared.varying, None
@@ -78,14 +90,14 @@ def _named_step(body: LaneBody) -> LaneBody:
         return body
     lanes, updates = (tuple((y, value.xreplace(STEP)) for y, value in part) for part in (body.per_lane, body.updates))
     moving = tuple((name, value) for value, name in STEP.items())
-    return dataclasses.replace(body, per_step=(*body.per_step, *moving), per_lane=lanes, updates=updates)
+    return replace(body, per_step=(*body.per_step, *moving), per_lane=lanes, updates=updates)
 
 
 class _Shared:
     """What all paths share in a step: the columns of the coefficient table, those that stay the same first."""
 
     def __init__(self, rule: UpdateRule, law: Law, body: LaneBody, draws: Sequence[Draw] = ()):
-        places = {symbol: f"p[{i}]" for i, symbol in enumerate(parameter_symbols(rule))}
+        places = {named(symbol): f"p[{i}]" for i, symbol in enumerate(parameter_symbols(rule))}
         self.places = places | {symbol: f"p[LAW + {i}]" for i, symbol in enumerate(law.parameters)}
         self.per_step: Assignments = body.per_step
         lanes = [value for _, value in (*body.per_lane, *body.updates)]
@@ -194,8 +206,9 @@ def _step(rule: UpdateRule, kernel: Kernel, shared: _Shared, along: _Shared | No
     coarse = [f"z{c} = T({draw.text})" for c, draw in enumerate(kernel.draws, 1)]
     lines += _indented(coarse if optimizer else _either(kernel, coarse))
     lines += _indented(lane_assignments(kernel.body, CUDA))
-    updates = [next_value(state, value, cuda_code) for state, value in kernel.body.updates]
-    return lines + [f"    y[{n}, i] = {text}" for n, text in enumerate(updates)]
+    place = {named(state): n for n, state in enumerate(rule.states)}
+    updates = [(place[state], next_value(state, value, cuda_code)) for state, value in kernel.body.updates]
+    return lines + [f"    y[{n}, i] = {text}" for n, text in updates]
 
 
 def _either(kernel: Kernel, coarse: list[str]) -> list[str]:
@@ -220,7 +233,7 @@ def _bridge(kernel: Kernel) -> list[str]:
 
 
 def _loads(rule: UpdateRule, body: LaneBody) -> list[str]:
-    places = {state: f"y[{n}, i]" for n, state in enumerate(rule.states)}
+    places = {named(state): f"y[{n}, i]" for n, state in enumerate(rule.states)}
     places |= {notation.G: "grad[i]", notation.s: "scale[i]", notation.Hb: "curved[i]", notation.sb: "T(0)"}
     return [f"{symbol} = {place}" for symbol, place in places.items() if symbol in body.loads]
 

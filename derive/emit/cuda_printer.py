@@ -36,6 +36,9 @@ class HostPrinter(KernelPrinter):
     _print_atan = _print_cos = _print_erf = _print_erfc = _print_exp = _print_expm1 = _print_helper
     _print_log = _print_log1p = _print_sin = _print_tanh = _print_helper
 
+    def _print_tan(self, expr: sp.Expr) -> str:
+        return self._print_helper(expr)
+
     def _print_gamma_step(self, expr: gamma_step) -> str:
         return str(super()._print_helper(expr))
 

@@ -54,6 +54,16 @@ class LaneBody:
         return int(sum(sp.count_ops(value) for _, value in (*self.per_lane, *self.updates)))
 
 
+def renamed(body: LaneBody, names: dict[sp.Symbol, sp.Symbol]) -> LaneBody:
+    """The body with other names for some of its symbols."""
+    parts = (
+        [(y.xreplace(names), value.xreplace(names)) for y, value in part] for part in (body.per_step, body.per_lane)
+    )
+    per_step, per_lane = map(tuple, parts)
+    updates = tuple((names.get(y, y), value.xreplace(names)) for y, value in body.updates)
+    return LaneBody(per_step, per_lane, updates, body.noises)
+
+
 def draw(number: int) -> sp.Symbol:
     """The standard draw of Brownian motion ``number``, from 1."""
     return sp.Symbol(f"z{number}", real=True)

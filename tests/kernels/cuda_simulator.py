@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
+import pickle
 import sys
+import traceback
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 
@@ -13,6 +18,9 @@ import cuda_laws
 import numpy as np
 
 import adasde.cuda
+from adasde.cache import FOLDER
+from adasde.cuda import DeviceRun
+from adasde.cuda_work import device_leaves
 from adasde.ensemble import Moments
 from adasde.kernels.cuda.device import losses
 from adasde.kernels.cuda.device.moments import THREADS, moments_kernel
@@ -25,14 +33,23 @@ from adasde.kernels.lanes import LAW_CODES
 from adasde.kernels.normals import box_muller as box_muller_on_cpu
 from adasde.kernels.normals import fill_normals, fill_pairs, fill_student_t
 from adasde.kernels.sketch import buckets_of
+from adasde.laws import LAWS
+from adasde.losses import Quadratic
 from adasde.noise import Noise, gaussian, student_t
-from adasde.optimizers import kernels, names, parameter_array
+from adasde.optimizers import cuda_kernels, kernels, names, parameter_array, shipped
+from adasde.plan import plan
 from adasde.quantiles import Sketch
 from adasde.run import Run
 from adasde.simulation import simulate
+from adasde.staged import is_staged
+from adasde.sweep_grid import read_points
+from adasde.sweep_run import sweep
+from adasde.sweep_store import finished
 
 SEED, PATH = 2**40 + 12345, 2**33 + 5
 H = np.array([[1.0, 0.3], [0.3, 0.5]])
+DEVICES = (("cpu", "float64"), ("cuda", "float64"), ("cuda", "float32"))
+EXAMPLE = Path(__file__).parents[2] / "examples" / "momentum.py"
 
 
 def batches() -> dict[str, Any]:
@@ -94,14 +111,16 @@ def edges() -> int:
     return int((z.view(np.int32) != own.view(np.int32).T).sum())
 
 
-def reference(module: Any, step: Any, model: str, noise: Noise, first: int, last: int, start: Any, s: Any) -> Any:
+def reference(
+    module: Any, step: Any, model: str, noise: Noise, first: int, last: int, start: Any, s: Any, path: int = PATH
+) -> tuple[Any, Any]:
     """Steps first, ..., last - 1 by the CPU's generated step, run as plain Python, on the CPU's draws; and p."""
     p = parameter_array(module, {h.name: VALUES.get(h.name, h.default) for h in module.HYPERPARAMETERS}, noise)
     state, (_, d, lanes) = start.copy(), start.shape
     g, scale, curvature = np.empty((d, lanes)), np.repeat(s[:, None], lanes, axis=1), np.zeros((2, d, lanes))
     plan = (0, last, 1, step.noises, 1, LAW_CODES[noise.law], SEED)
     draws = np.empty((8 * step.noises, d, lanes))
-    draw_functions(noise.law)[0](draws, d, 0, PATH, model == "algorithm", plan, noise.law_data)
+    draw_functions(noise.law)[0](draws, d, 0, path, model == "algorithm", plan, noise.law_data)
     for k in range(first, last):
         g[:] = H @ state[0]
         arguments = (g, scale, curvature, draws[k * step.noises : (k + 1) * step.noises], p, k + 1, p[0] * k, p[0])
@@ -112,19 +131,30 @@ def reference(module: Any, step: Any, model: str, noise: Noise, first: int, last
     return state, p
 
 
+def noise_of(law: str) -> Noise:
+    """Noise of a law, spelled as kernels are made for it."""
+    return {"gaussian": gaussian(0.5), "student-t": student_t(5.5, 0.5), **cuda_laws.NOISES}[law]
+
+
 VALUES = {"lr": 0.05, "beta1": 0.6, "beta2": 0.9, "eps": 1e-3, "weight_decay": 0.2}
 
 
 def every_model() -> dict[str, dict[str, float]]:
     """`compared` for every model of the checked-in rules."""
-    found = {}
+    found: dict[str, dict[str, float]] = {}
     for optimizer in names():
-        module = importlib.import_module(f"adasde.kernels.cuda.{optimizer}")
-        for model, laws in module.MODELS.items():
-            for law, kernel in laws.items():
-                noise = student_t(5.5, 0.5) if law == "student-t" else gaussian(0.5)
-                step = kernels(optimizer).MODELS[model][law]
-                found[f"{optimizer} {model} {law}"] = compared(kernels(optimizer), step, kernel, noise, model)
+        found |= differences(optimizer, importlib.import_module(f"adasde.kernels.cuda.{optimizer}"))
+    return found
+
+
+def differences(optimizer: str, module: Any) -> dict[str, dict[str, float]]:
+    """`compared` for the kernels of one module."""
+    found = {}
+    for model, laws in module.MODELS.items():
+        for law, kernel in laws.items():
+            on_cpu = kernels(optimizer, law)
+            step = on_cpu.algorithm if model == "algorithm" else on_cpu.MODELS[model][law]
+            found[f"{optimizer} {model} {law}"] = compared(on_cpu, step, kernel, noise_of(law), model)
     return found
 
 
@@ -226,6 +256,51 @@ def benchmark() -> dict[str, Any]:
     return {"right": right, "wrong": wrong, "refused": gpu.main([])}
 
 
+def sweeps() -> dict[str, Any]:
+    """One sweep over both devices and both precisions: whether the stored points are what `simulate` gives, and which
+    points are found again where there is only one file of the three."""
+    run: dict[str, Any] = {"loss": "quadratic:1,2", "noise": "gaussian:0.5", "steps": 3, "paths": 5, "save": 2}
+    axes = [{"device": "cpu"}, {"device": "cuda", "precision": ["float64", "float32"]}]
+    spelled = {"run": run, "grid": [{"optimizer": "sgd", "lr": 0.1, **axis} for axis in axes]}
+    points, same, found = read_points(spelled), [], []
+    with TemporaryDirectory() as folder:
+        swept = sweep(spelled, folder)
+        for point, (device, precision) in zip(swept.points, DEVICES, strict=True):
+            own = simulate("sgd", lr=0.1, device=device, precision=precision, **run).moments
+            pairs = [
+                (getattr(own, name), getattr(swept.ensemble(point.point).moments, name)) for name in Moments.ARRAYS
+            ]
+            facts = json.loads(str(np.load(f"{folder}/{point.file}")["facts"]))
+            told = (facts["device"], facts["precision"]) == (device, precision)
+            same.append(told and all(a.tobytes() == b.tobytes() for a, b in pairs))
+            with TemporaryDirectory() as other:
+                Path(other, "points").mkdir()
+                Path(other, point.file).write_bytes(Path(folder, point.file).read_bytes())
+                found.append([finished(Path(other), p) is not None for p in points])
+        kept = sweep(spelled, folder).kept
+    return {"same": same, "found": found, "kept": kept}
+
+
+def travels() -> bool:
+    """A run on a GPU of a rule in a file goes to a worker that has neither the file nor the module."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "away.py")
+        file.write_text(EXAMPLE.read_text())
+        options: dict[str, Any] = {"loss": "quadratic:1", "noise": "gaussian:0.5", "steps": 2, "paths": 3, "save": 2}
+        optimizer = f"{file}:momentum"
+        whole = simulate(optimizer, "algorithm", device="cuda", **options)
+        point = read_points(
+            {"run": options | {"device": "cuda", "model": "algorithm"}, "grid": {"optimizer": optimizer}}
+        )[0]
+        leaves = device_leaves(point.on_gpu)
+        work = pickle.dumps(leaves.work)
+    for name in [name for name in sys.modules if name.startswith("adasde_cache.momentum")]:
+        del sys.modules[name]
+    with TemporaryDirectory() as elsewhere, patch.dict(os.environ, {FOLDER: elsewhere}):
+        (moments,), _ = pickle.loads(work)(range(leaves.count))
+    return bool((moments.mean == whole.moments.mean).all() and (moments.loss == whole.moments.loss).all())
+
+
 def said(gpu: Any) -> Any:
     """What the checks of W3 in float64 find, or why they fail."""
     try:
@@ -234,7 +309,68 @@ def said(gpu: Any) -> Any:
         return str(error)
 
 
+OWN_RULES = Path(__file__).with_name("rules_for_cuda.py")
+ON_DEMAND = (
+    "lion gaussian",
+    "nadam gaussian",
+    "adamax gaussian",
+    "momentum+average-out:m gaussian",
+    "sgd+ou:10:0.5 gaussian",
+    "sgld student-t",
+    "signsgd_majority gaussian",
+    f"{OWN_RULES}:awkward gaussian",
+    f"{OWN_RULES}:awkward+average-out:y gaussian",
+    f"{OWN_RULES}:scheduled student-t",
+    "sgd laplace",
+)
+
+
+def on_demand(spelled: tuple[str, ...] = ON_DEMAND) -> dict[str, Any]:
+    """`differences` for modules that are made on demand, each spelled ``RULE LAW``. What the CPU has besides: models in
+    stages and others; what has no kernel, with the reason; and what raised."""
+    found: dict[str, Any] = {"differences": {}, "models": [], "staged": [], "on_host": {}, "raised": {}}
+    for optimizer, law in map(str.split, spelled):
+        try:
+            on_cpu, module = kernels(optimizer, law), cuda_kernels(optimizer, law)
+            steps = {model: laws[law] for model, laws in on_cpu.MODELS.items() if laws} | {
+                "algorithm": on_cpu.algorithm
+            }
+            for model, step in steps.items():
+                found["staged" if is_staged(step) else "models"].append(f"{optimizer} {model} {law}")
+            left_out = {m: why for m, why in module.HOST_ONLY.items() if law not in module.MODELS.get(m, {})}
+            found["on_host"] |= {f"{optimizer} {model} {law}": why for model, why in left_out.items()}
+            found["differences"] |= differences(optimizer, module)
+        except Exception:
+            found["raised"][f"{optimizer} {law}"] = traceback.format_exc()[-1500:]
+    return found
+
+
+def runs_on_demand() -> dict[str, float]:
+    """The largest difference after five steps of whole runs in float64 from their own initial states, as in
+    `differences`."""
+    spelled = ["nadam algorithm gaussian", "sgld sde gaussian", f"{OWN_RULES}:squashed algorithm student-t"]
+    found = {}
+    for optimizer, model, law in map(str.split, spelled):
+        noise, module = noise_of(law), kernels(optimizer, law)
+        values = {h.name: VALUES[h.name] for h in module.HYPERPARAMETERS if h.name in VALUES}
+        options = (Quadratic(H), noise, 5, 3, SEED, 1, None, 2, [1.0, -0.5], None, values)
+        run = plan(optimizer, model, *options)
+        start = np.repeat(run.initial[:, :, None], 3, axis=2)
+        step = module.algorithm if model == "algorithm" else module.MODELS[model][law]
+        expected, _ = reference(module, step, model, noise, 0, 5, start, noise.scales(2), path=0)
+        xs = DeviceRun(run, "float64").positions(range(1)).copy_to_host()
+        found[f"{optimizer} {model}"] = float((np.abs(xs[1] - expected[0]) / (1 + np.abs(expected[0]))).max())
+    return found
+
+
+def every_rule(law: str) -> dict[str, Any]:
+    """`on_demand` for all shipped rules under one law."""
+    return on_demand(tuple(f"{name} {law}" for name in shipped()))
+
+
 if __name__ == "__main__":
     own = (known_answers, normals, every_model, other_rules, ensembles, moments, batches, benchmark)
-    sections: dict[str, Any] = {f.__name__: f for f in (*own, cuda_laws.draws_of_laws, cuda_laws.device_functions)}
-    print(json.dumps({name: sections[name]() for name in sys.argv[1:] or sections}))
+    own = (*own, sweeps, travels, on_demand, runs_on_demand, cuda_laws.draws_of_laws, cuda_laws.device_functions)
+    sections: dict[str, Any] = {f.__name__: f for f in own}
+    whole = {law: partial(every_rule, law) for law in LAWS}
+    print(json.dumps({name: (sections | whole)[name]() for name in sys.argv[1:] or sections}))

@@ -42,11 +42,16 @@ BUCKET = {"float64": 0.0, "float32": 1 / 64}
 
 
 @pytest.fixture(scope="module")
-def simulated() -> dict[str, Any]:
+def simulated(own_cache: None) -> dict[str, Any]:
     """What the simulator found."""
+    return in_simulator()
+
+
+def in_simulator(*sections: str) -> dict[str, Any]:
+    """What the simulator finds, in all its sections but those that take minutes."""
     environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1"}
     program = Path(__file__).with_name("cuda_simulator.py")
-    done = subprocess.run([sys.executable, str(program)], env=environment, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, str(program), *sections], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -135,6 +140,54 @@ def test_thresholds_are_where_the_cpu_has_them() -> None:
         assert after > below >= before
 
 
+def test_modules_on_demand_agree_with_the_cpu(simulated: dict[str, Any]) -> None:
+    """The same for rules without a checked-in module: several states, a state that is averaged out, further states with
+    initial values, running maxima, votes, numbers of every step, several Brownian motions, a model whose optimizer goes
+    in stages, and states and hyperparameters with the names of a kernel's own. Under a law that a GPU does not draw
+    from there are models all the same."""
+    found = simulated["on_demand"]
+    check_on_demand(found)
+    checked = {" ".join(Path(name).name.split(" ")[:2]) for name in found["differences"]}
+    assert {
+        "sgld sde",
+        "nadam algorithm",
+        "rules_for_cuda.py:awkward order2",
+        "sgd sde",
+        "signsgd_majority sde",
+    } <= checked
+    assert "sgld algorithm" not in checked and "sgld algorithm student-t" in found["staged"]
+
+
+def test_runs_on_demand_start_like_the_cpus(simulated: dict[str, Any]) -> None:
+    """Whole runs, from the rule's own initial states, of a model whose optimizer goes in stages, and with a law's
+    number that lies behind quadrature nodes on the CPU."""
+    found = simulated["runs_on_demand"]
+    assert len(found) == 3 and all(difference < ROUNDING["float64"] for difference in found.values()), found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("law", CHECKED_IN)
+def test_every_rule_agrees_with_the_cpu(law: str, own_cache: None) -> None:
+    """All shipped rules, each with all of its models; prints what has no kernel, and why."""
+    found = in_simulator(law)[law]
+    for name, reason in found["on_host"].items():
+        print(f"{name}: {reason}")
+    check_on_demand(found)
+    assert len(found["differences"]) > 100
+
+
+def check_on_demand(found: dict[str, Any]) -> None:
+    """Models that the CPU takes in one pass agree with it to rounding, or are left out for what the GPU does not
+    evaluate; those in stages, and no others, are left out for that."""
+    assert not found["raised"], "\n".join(found["raised"].values())
+    in_stages = {name for name, reason in found["on_host"].items() if "goes in stages, on the CPU only" in reason}
+    assert in_stages == set(found["staged"])
+    others = set(found["on_host"]) - in_stages
+    assert set(found["models"]) - others == {*found["differences"]} - others and not in_stages & {*found["differences"]}
+    for name, difference in found["differences"].items():
+        assert all(difference[T] < bound for T, bound in ROUNDING.items()), (name, difference)
+
+
 def test_ensembles_agree_with_the_cpu(simulated: dict[str, Any]) -> None:
     """Moments of whole runs: handover from the optimizer, substeps on the same Brownian path, saved times, losses and
     their quantiles. The result does not depend on how steps are cut into launches."""
@@ -156,6 +209,19 @@ def test_moments_agree_with_the_cpu(simulated: dict[str, Any]) -> None:
     """Two leaves with paths that diverge, against `Moments.add`: paths stay out from then on."""
     found = simulated["moments"]
     assert found["counts"] and found["gap"] < 1e-10 and found["diverged"] == [[0, 2, 3], [1, 1, 1]]
+
+
+def test_sweeps_go_over_devices_and_precisions(simulated: dict[str, Any]) -> None:
+    """Points of one sweep on a CPU and on a GPU in both precisions are what `simulate` gives, to the last bit, under
+    digests of their own: a file is taken over for its own device and precision alone."""
+    found = simulated["sweeps"]
+    assert found["same"] == [True] * 3 and found["kept"] == 3
+    assert found["found"] == np.eye(3, dtype=bool).tolist()
+
+
+def test_a_run_on_a_gpu_travels(simulated: dict[str, Any]) -> None:
+    """A worker on another machine has neither the rule's file nor its module: they come with the task."""
+    assert simulated["travels"]
 
 
 def test_limits_are_the_drivers() -> None:
@@ -229,14 +295,27 @@ def run(**changes: Any) -> Run:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"noise": "laplace:1"}, "sgd, model algorithm: noise law = laplace is outside {gaussian, student-t}"),
+        (
+            {"noise": "laplace:1"},
+            "sgd, laplace noise: model = algorithm is outside {sde, order2}: draws of laplace noise are made",
+        ),
+        (
+            {"optimizer": "sgld"},
+            "sgld, gaussian noise: model = algorithm is outside {sde}: the optimizer's step needs draws of its own: it",
+        ),
+        (
+            {"optimizer": "sgld", "model": "sde", "start": 1},
+            "sgld, model sde: start = 1 is outside {0}: the optimizer's step needs draws of its own: it goes in stages",
+        ),
+        ({"optimizer": "sam"}, "is outside {}: the optimizer's step needs sums over coordinates, gradients at other"),
+        ({"optimizer": "extragradient", "model": "sde"}, "is outside {}: a step of sde needs Hessian-vector products"),
         ({"loss": "quadratic:" + ",".join(["1"] * 65)}, "dimension = 65 is outside [1, 64]"),
         ({"noise": Noise("gaussian", None), "loss": OWN}, "noise = gaussian:data is outside"),
         ({"noise": "gaussian:@data", "loss": FULL}, "noise = gaussian:@data is outside"),
         ({"loss": OWN}, "loss = mine is outside {quadratic, saddle}"),
     ],
 )
-def test_what_has_no_kernel_is_refused(changes: dict[str, Any], message: str) -> None:
+def test_what_has_no_kernel_is_refused(own_cache: None, changes: dict[str, Any], message: str) -> None:
     """By name, with the remedy, before anything runs."""
     with pytest.raises((InvalidParameter, NoModel)) as caught:
         _ = DeviceRun(run(**changes), "float64")
