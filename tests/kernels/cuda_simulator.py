@@ -25,8 +25,10 @@ from adasde.kernels.lanes import LAW_CODES
 from adasde.kernels.normals import box_muller as box_muller_on_cpu
 from adasde.kernels.normals import fill_normals, fill_pairs, fill_student_t
 from adasde.kernels.sketch import buckets_of
+from adasde.losses import Quadratic
 from adasde.noise import Noise, gaussian, student_t
 from adasde.optimizers import kernels, names, parameter_array
+from adasde.plan import plan
 from adasde.quantiles import Sketch
 from adasde.run import Run
 from adasde.simulation import simulate
@@ -94,14 +96,26 @@ def edges() -> int:
     return int((z.view(np.int32) != own.view(np.int32).T).sum())
 
 
-def reference(module: Any, step: Any, model: str, noise: Noise, first: int, last: int, start: Any, s: Any) -> Any:
+def reference(
+    module: Any,
+    step: Any,
+    model: str,
+    noise: Noise,
+    first: int,
+    last: int,
+    start: Any,
+    s: Any,
+    p: Any = None,
+    path: int = PATH,
+) -> Any:
     """Steps first, ..., last - 1 by the CPU's generated step, run as plain Python, on the CPU's draws; and p."""
-    p = parameter_array(module, {h.name: VALUES.get(h.name, h.default) for h in module.HYPERPARAMETERS}, noise)
+    if p is None:
+        p = parameter_array(module, {h.name: VALUES.get(h.name, h.default) for h in module.HYPERPARAMETERS}, noise)
     state, (_, d, lanes) = start.copy(), start.shape
     g, scale, curvature = np.empty((d, lanes)), np.repeat(s[:, None], lanes, axis=1), np.zeros((2, d, lanes))
-    plan = (0, last, 1, step.noises, 1, LAW_CODES[noise.law], SEED)
+    facts = (0, last, 1, step.noises, 1, LAW_CODES[noise.law], SEED)
     draws = np.empty((8 * step.noises, d, lanes))
-    draw_functions(noise.law)[0](draws, d, 0, PATH, model == "algorithm", plan, noise.law_data)
+    draw_functions(noise.law)[0](draws, d, 0, path, model == "algorithm", facts, noise.law_data)
     for k in range(first, last):
         g[:] = H @ state[0]
         arguments = (g, scale, curvature, draws[k * step.noises : (k + 1) * step.noises], p, k + 1, p[0] * k, p[0])
@@ -171,6 +185,23 @@ def ensembles() -> dict[str, Any]:
     return {"runs": found, "cut": bool((cut.moments.mean[-1] == gpu.moments.mean[-1]).all())}
 
 
+def handover() -> dict[str, float]:
+    """The largest error of a run on data: the optimizer's first steps read quantiles, the model's the law's numbers."""
+    noise, found = cuda_laws.NOISES["empirical"], {}
+    module, own = cuda_laws.under_data()
+    with patch("adasde.optimizers.kernels", return_value=module):
+        run = plan("signsgd", "sde", Quadratic(H), noise, 6, 5, SEED, 1, 3, [6], [1.0, -0.7], None, {"lr": 0.1})
+    state = np.repeat(run.initial[:, :, None], run.paths, axis=2)
+    for model, first, last in (("algorithm", 0, 3), ("sde", 3, 6)):
+        step = module.MODELS[model]["empirical"]
+        state, _ = reference(module, step, model, noise, first, last, state, noise.scales(2), run.p, path=0)
+    with patch.object(adasde.cuda.DeviceRun, "kernels", [own[model]["empirical"] for model in ("algorithm", "sde")]):
+        for T in adasde.cuda.PRECISIONS:
+            x = adasde.cuda.DeviceRun(run, T).positions(range(1)).copy_to_host()[0]
+            found[T] = float((np.abs(x - state[0]) / (1 + np.abs(state[0]))).max())
+    return found
+
+
 def gap(a: Moments, b: Moments) -> dict[str, Any]:
     """The largest difference of the moments, that of quantiles in relative terms, and whether the counts are the same,
     of the histograms' too."""
@@ -235,6 +266,6 @@ def said(gpu: Any) -> Any:
 
 
 if __name__ == "__main__":
-    own = (known_answers, normals, every_model, other_rules, ensembles, moments, batches, benchmark)
+    own = (known_answers, normals, every_model, other_rules, ensembles, handover, moments, batches, benchmark)
     sections: dict[str, Any] = {f.__name__: f for f in (*own, cuda_laws.draws_of_laws, cuda_laws.device_functions)}
     print(json.dumps({name: sections[name]() for name in sys.argv[1:] or sections}))

@@ -42,7 +42,7 @@ BUCKET = {"float64": 0.0, "float32": 1 / 64}
 
 
 @pytest.fixture(scope="module")
-def simulated() -> dict[str, Any]:
+def simulated(own_cache: None) -> dict[str, Any]:
     """What the simulator found."""
     environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1"}
     program = Path(__file__).with_name("cuda_simulator.py")
@@ -143,6 +143,12 @@ def test_ensembles_agree_with_the_cpu(simulated: dict[str, Any]) -> None:
     for run in runs:
         assert run["counts"] and run["gap"] < ROUNDING[run["precision"]], run
         assert run["quantiles"] <= BUCKET[run["precision"]], run
+
+
+def test_a_model_under_data_takes_over(simulated: dict[str, Any]) -> None:
+    """Three steps of the optimizer on data, then three of its model: each kernel reads numbers of its own."""
+    for precision, bound in ROUNDING.items():
+        assert simulated["handover"][precision] < bound, simulated["handover"]
 
 
 def test_batches_change_nothing(simulated: dict[str, Any]) -> None:
