@@ -24,6 +24,7 @@ from adasde.kernels import votes
 from adasde.kernels.cuda.device import draws, functions
 from adasde.kernels.cuda.device import votes as device_votes
 from adasde.kernels.cuda.device.numbers import empirical_numbers, mixture_numbers, two_point_numbers
+from adasde.kernels.lanes import LAW_CODES
 from adasde.kernels.laws import transform
 from adasde.kernels.normals import fill_normals
 from adasde.noise import Noise, empirical, exponential, gaussian, laplace, mixture, rademacher, two_point
@@ -97,8 +98,7 @@ def choices() -> dict[str, int]:
         if name in ("laplace", "exponential"):
             continue
         data, expected = noise.law_data, z.copy()
-        code = {"rademacher": 4, "two-point": 5, "mixture": 6, "empirical": 7}[name]
-        transform(expected, code, data, PATH, 2**34, SEED)
+        transform(expected, LAW_CODES[name], data, PATH, 2**34, SEED)
         for T in PRECISIONS:
             own = np.array([_chosen(name, T, data, z[:, j].astype(np.float32), j) for j in range(lanes)]).T
             found[f"{name} {T.__name__}"] = int((np.abs(own - expected) > 1e-6 * (1 + np.abs(expected))).sum())
@@ -150,9 +150,8 @@ def device_functions() -> dict[str, float]:
         )
         ends = [sin(T(math.nan)), cos(T(2.0**21)), power(T(-1), T(2)), power(T(math.nan), T(1))]
         found[f"NaN {name}"] = sum(math.isnan(v) for v in ends)
-        found[f"zero {name}"] = float(
-            power(T(0), T(2)) == 0 and power(T(0), T(0)) == 1 and power(T(0), T(-1)) == math.inf
-        )
+        powers = [power(T(b), T(e)) for b, e in ((0, 2), (0, 0), (0, -1), (math.inf, 0))]
+        found[f"zero {name}"] = float(powers == [0, 1, math.inf, 1])
     return found
 
 
@@ -187,6 +186,13 @@ def modules(rule: UpdateRule, sdes: list[SDE], noise: Noise) -> tuple[Any, Any]:
     for text, scope in zip(texts, scopes, strict=True):
         exec(compile(text, rule.name, "exec"), scope)
     return SimpleNamespace(**scopes[0]), SimpleNamespace(**scopes[1])
+
+
+def under_data() -> tuple[Any, Any]:
+    """The CPU's module of SignSGD and its model under data, and the GPU's models."""
+    rule = registry()["signsgd"]
+    cpu, gpu = modules(rule, [derive(rule, law_named("empirical")).sde], NOISES["empirical"])
+    return cpu, gpu.MODELS
 
 
 def other_rules(compared: Compared) -> dict[str, dict[str, float]]:

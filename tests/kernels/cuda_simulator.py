@@ -112,15 +112,25 @@ def edges() -> int:
 
 
 def reference(
-    module: Any, step: Any, model: str, noise: Noise, first: int, last: int, start: Any, s: Any, path: int = PATH
-) -> tuple[Any, Any]:
+    module: Any,
+    step: Any,
+    model: str,
+    noise: Noise,
+    first: int,
+    last: int,
+    start: Any,
+    s: Any,
+    p: Any = None,
+    path: int = PATH,
+) -> Any:
     """Steps first, ..., last - 1 by the CPU's generated step, run as plain Python, on the CPU's draws; and p."""
-    p = parameter_array(module, {h.name: VALUES.get(h.name, h.default) for h in module.HYPERPARAMETERS}, noise)
+    if p is None:
+        p = parameter_array(module, {h.name: VALUES.get(h.name, h.default) for h in module.HYPERPARAMETERS}, noise)
     state, (_, d, lanes) = start.copy(), start.shape
     g, scale, curvature = np.empty((d, lanes)), np.repeat(s[:, None], lanes, axis=1), np.zeros((2, d, lanes))
-    plan = (0, last, 1, step.noises, 1, LAW_CODES[noise.law], SEED)
+    facts = (0, last, 1, step.noises, 1, LAW_CODES[noise.law], SEED)
     draws = np.empty((8 * step.noises, d, lanes))
-    draw_functions(noise.law)[0](draws, d, 0, path, model == "algorithm", plan, noise.law_data)
+    draw_functions(noise.law)[0](draws, d, 0, path, model == "algorithm", facts, noise.law_data)
     for k in range(first, last):
         g[:] = H @ state[0]
         arguments = (g, scale, curvature, draws[k * step.noises : (k + 1) * step.noises], p, k + 1, p[0] * k, p[0])
@@ -199,6 +209,23 @@ def ensembles() -> dict[str, Any]:
     adasde.cuda.STEPS_PER_LAUNCH = 2
     cut = simulate(optimizer, model, device="cuda", precision=precision, **{**arguments, "save": range(7)})
     return {"runs": found, "cut": bool((cut.moments.mean[-1] == gpu.moments.mean[-1]).all())}
+
+
+def handover() -> dict[str, float]:
+    """The largest error of a run on data: the optimizer's first steps read quantiles, the model's the law's numbers."""
+    noise, found = cuda_laws.NOISES["empirical"], {}
+    module, own = cuda_laws.under_data()
+    with patch("adasde.optimizers.kernels", return_value=module):
+        run = plan("signsgd", "sde", Quadratic(H), noise, 6, 5, SEED, 1, 3, [6], [1.0, -0.7], None, {"lr": 0.1})
+    state = np.repeat(run.initial[:, :, None], run.paths, axis=2)
+    for model, first, last in (("algorithm", 0, 3), ("sde", 3, 6)):
+        step = module.MODELS[model]["empirical"]
+        state, _ = reference(module, step, model, noise, first, last, state, noise.scales(2), run.p, path=0)
+    with patch.object(adasde.cuda.DeviceRun, "kernels", [own[model]["empirical"] for model in ("algorithm", "sde")]):
+        for T in adasde.cuda.PRECISIONS:
+            x = adasde.cuda.DeviceRun(run, T).positions(range(1)).copy_to_host()[0]
+            found[T] = float((np.abs(x - state[0]) / (1 + np.abs(state[0]))).max())
+    return found
 
 
 def gap(a: Moments, b: Moments) -> dict[str, Any]:
@@ -369,7 +396,7 @@ def every_rule(law: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    own = (known_answers, normals, every_model, other_rules, ensembles, moments, batches, benchmark)
+    own = (known_answers, normals, every_model, other_rules, ensembles, handover, moments, batches, benchmark)
     own = (*own, sweeps, travels, on_demand, runs_on_demand, cuda_laws.draws_of_laws, cuda_laws.device_functions)
     sections: dict[str, Any] = {f.__name__: f for f in own}
     whole = {law: partial(every_rule, law) for law in LAWS}

@@ -1,4 +1,5 @@
-"""Coefficients of `kernels/elementary.py`, `trigonometric.py`, `special.py`, `normals.py`, `normals64.py`.
+"""Coefficients of `kernels/elementary.py`, `trigonometric.py`, `special.py`, `normals.py`, `normals64.py`, and of
+`kernels/cuda/device/draws.py`.
 
 `python tests/kernels/fit_erf.py` prints them.
 
@@ -88,6 +89,9 @@ def tables() -> dict[str, tuple[list[Real], list[Real], Real]]:
     def mills(z: Real) -> Real:
         return mp.exp(z * z / 2) * mp.erfc(z / mp.sqrt(2)) / 2
 
+    def laplace(a: Real) -> Real:
+        return -mp.log(mp.erfc(a / mp.sqrt(2))) / a
+
     def half_line(t: Real) -> Real:
         return 2 * t / (1 - t)
 
@@ -106,6 +110,7 @@ def tables() -> dict[str, tuple[list[Real], list[Real], Real]]:
         "COSINE64": fit(cosine, lambda x: 1 / cosine(x), square, (tiny, one / 8), 6),
         "RADIUS32": fit(radius, lambda s: 1 / radius(s), square, (tiny, s_max), 3),
         "SINE32": fit(sine, lambda x: 1 / sine(x), square, (tiny, one / 4), 4),
+        "LAPLACE32": fit(laplace, lambda a: 1 / laplace(a), itself, (tiny, mp.mpf("6.78")), 4, 3),
         "COSINE32": fit(cosine, lambda x: one, square, (tiny, one / 4), 4),
     }
 

@@ -198,6 +198,12 @@ def test_ensembles_agree_with_the_cpu(simulated: dict[str, Any]) -> None:
         assert run["quantiles"] <= BUCKET[run["precision"]], run
 
 
+def test_a_model_under_data_takes_over(simulated: dict[str, Any]) -> None:
+    """Three steps of the optimizer on data, then three of its model: each kernel reads numbers of its own."""
+    for precision, bound in ROUNDING.items():
+        assert simulated["handover"][precision] < bound, simulated["handover"]
+
+
 def test_batches_change_nothing(simulated: dict[str, Any]) -> None:
     """Leaves of three paths, the last of one: at once and one by one."""
     found = simulated["batches"]

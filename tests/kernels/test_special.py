@@ -16,6 +16,7 @@ import scipy.special
 from numba import njit
 
 from adasde.kernels import elementary, normals, normals64, special, trigonometric
+from adasde.kernels.cuda.device import draws
 from adasde.kernels.special import (
     atan,
     cos,
@@ -330,9 +331,9 @@ def test_tables_come_from_the_fit() -> None:
         number = np.float32 if name.endswith("32") else float
         module = next(
             module
-            for module in (elementary, trigonometric, special, normals, normals64)
+            for module in (elementary, trigonometric, special, normals, normals64, draws)
             if hasattr(module, f"{name}_P")
         )
         assert getattr(module, f"{name}_P") == tuple(number(float(c)) for c in p), name
         if len(q) > 1:
-            assert getattr(module, f"{name}_Q") == tuple(float(c) for c in q), name
+            assert getattr(module, f"{name}_Q") == tuple(number(float(c)) for c in q), name
