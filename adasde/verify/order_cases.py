@@ -16,7 +16,7 @@ from adasde.derive.notation import eta, g, m, v, x
 from adasde.derive.optimizers import registry
 from adasde.derive.rule import UpdateRule, decay, hyperparameter, stabiliser, update_rule
 from adasde.errors import UnknownName
-from adasde.rules import is_file, rule_of
+from adasde.rules import base_of, is_file, rule_of
 from adasde.verify import orders
 from adasde.verify.orders import Reproduction, WeakOrder
 
@@ -132,9 +132,10 @@ def as_expected(order: WeakOrder) -> bool:
 
 
 def _case(name: str) -> Case:
-    """A case of the table, a shipped rule, or ``./file.py:name``."""
-    if is_file(name) or (name in registry() and name not in cases()):
-        return Case(rule_of(name))
-    if name not in cases():
-        raise UnknownName("case", name, cases())
-    return cases()[name]
+    """A case of the table, a shipped rule or ``./file.py:name``, either of these with what `adasde.rules` knows to go
+    around it."""
+    if name in cases():
+        return cases()[name]
+    if name not in registry() and name == base_of(name) and not is_file(name):
+        raise UnknownName("case", name, {**cases(), **registry()})
+    return Case(rule_of(name))

@@ -12,6 +12,7 @@ from unittest.mock import patch
 import numpy as np
 
 import adasde.cuda
+from adasde.cuda import family_of
 from adasde.ensemble import Moments
 from adasde.kernels.cuda.device import losses
 from adasde.kernels.cuda.device.moments import THREADS, moments_kernel
@@ -24,6 +25,10 @@ from adasde.kernels.lanes import LAW_CODES
 from adasde.kernels.normals import box_muller as box_muller_on_cpu
 from adasde.kernels.normals import fill_normals, fill_pairs, fill_student_t
 from adasde.kernels.sketch import buckets_of
+from adasde.losses import parse_loss
+from adasde.losses.base import Loss
+from adasde.losses.logistic import Logistic
+from adasde.losses.quadratic import Quadratic
 from adasde.noise import gaussian, student_t
 from adasde.optimizers import kernels, names, parameter_array
 from adasde.quantiles import Sketch
@@ -146,9 +151,13 @@ def _difference(kernel: Any, T: Any, expected: Any, p: Any, first: int, last: in
 def ensembles() -> dict[str, Any]:
     """Whole simulations on both devices: handover, substeps, saves, losses; and whether the last of them ends in the
     same bits when it is cut into launches of two steps, with more saved times."""
+    samples = np.random.default_rng(5).normal(size=(6, 3))
+    logistic = Logistic(samples, [0, 1, 1, 0, 1, 0], 0.1)
     runs: list[tuple[str, str, dict[str, Any]]] = [
         ("sgd", "sde", {"loss": "quadratic:1,2,3", "noise": "gaussian:0.5,0.2,0", "substeps": 3, "save": [0, 2, 5]}),
         ("adam", "sde", {"loss": "saddle", "noise": "student-t:5:0.5", "start": 3, "substeps": 2, "save": 3}),
+        ("sgd", "order2", {"loss": "rosenbrock:3,0.5,0.2", "noise": "gaussian:0.2", "save": [1, 6]}),
+        ("sgd", "order2", {"loss": logistic, "noise": "gaussian:0.5", "x0": [1.0, -2.0, 0.5], "save": 3}),
         ("adam", "algorithm", {"loss": "saddle:1", "noise": "gaussian:0.5", "save": [6]}),
     ]
     found = []
@@ -161,6 +170,36 @@ def ensembles() -> dict[str, Any]:
     adasde.cuda.STEPS_PER_LAUNCH = 2
     cut = simulate(optimizer, model, device="cuda", precision=precision, **{**arguments, "save": range(7)})
     return {"runs": found, "cut": bool((cut.moments.mean[-1] == gpu.moments.mean[-1]).all())}
+
+
+def families() -> dict[str, dict[str, float]]:
+    """The largest difference between a family and the loss on the CPU, in its gradient, Hessian-vector product and
+    value, relative to the largest entry, at points of order one and at margins of +-800."""
+    rng = np.random.default_rng(6)
+    far = np.array([[800.0, -0.25], [-800.0, 0.5], [700.0, 1.0], [-40.0, 0.0]])
+    given = [*map(parse_loss, ("quadratic:1,2,3", "saddle:1,-1,2", "rosenbrock:5,0.5,3", "rosenbrock:2"))]
+    given += [Quadratic(H), Quadratic(np.eye(3) + 0.1), Logistic(rng.normal(size=(20, 4)), np.arange(20) % 2, 0.3)]
+    cases = [(loss, rng.normal(size=loss.dimension)) for loss in given]
+    cases += [(Logistic(far, [0, 1, 1, 0], l2), np.array([sign, 0.5])) for l2 in (0.0, 0.1) for sign in (1.0, -1.0)]
+    return {f"{n} {loss.name}": _family_gaps(loss, x, rng.normal(size=len(x))) for n, (loss, x) in enumerate(cases)}
+
+
+def _family_gaps(loss: Loss, x: Any, u: Any) -> dict[str, float]:
+    d, gaps = len(x), {}
+    for T in (np.float32, np.float64):
+        family, data = family_of(loss), loss.data.astype(T)
+        x, u = x.astype(T).astype(np.float64), u.astype(T).astype(np.float64)
+        same, outs, expected, f = data.astype(np.float64), np.empty((2, d), T), np.empty((2, d, 1)), np.empty(1)
+        family.gradient(x.astype(T)[None], outs[0], data, d)
+        family.hessian_vector(x.astype(T)[None], u.astype(T), outs[1], data, d)
+        loss.gradient(x[:, None], expected[0], same)
+        loss.hessian_vector(x[:, None], u[:, None], expected[1], same)
+        loss.value(x[:, None], f, same)
+        relative = np.abs(outs - expected[:, :, 0]).max(axis=1) / (1e-300 + np.abs(expected[:, :, 0]).max(axis=1))
+        value = family.value(x.astype(T)[None, :, None], 0, 0, same, d)
+        assert abs(value - f[0]) <= 1e-14 * abs(f[0])
+        gaps[T.__name__] = float(relative.max())
+    return gaps
 
 
 def gap(a: Moments, b: Moments) -> dict[str, Any]:
@@ -227,5 +266,7 @@ def said(gpu: Any) -> Any:
 
 
 if __name__ == "__main__":
-    sections = {f.__name__: f for f in (known_answers, normals, every_model, ensembles, moments, batches, benchmark)}
+    sections = {
+        f.__name__: f for f in (known_answers, normals, every_model, families, ensembles, moments, batches, benchmark)
+    }
     print(json.dumps({name: sections[name]() for name in sys.argv[1:] or sections}))
