@@ -48,9 +48,10 @@ def probabilities(p: Array, z: Array, x: Array) -> None:
     """p (n, L) <- p_n for the rows z (n, d) at x (d, L)."""
     p[:] = 0.0
     add_product(p, z, x)
-    for margin in p:
-        for j in range(margin.size):
-            margin[j] = sigmoid(-margin[j])
+    # By indices: over the rows as views, numba's loops take the compiler no vectors.
+    for k in range(p.shape[0]):
+        for j in range(p.shape[1]):
+            p[k, j] = sigmoid(-p[k, j])
 
 
 @device
@@ -63,9 +64,9 @@ def mean_pull(pull: Array, x: Array, data: Array) -> None:
         z, p = rows(data, d, first, n), scratch[:n]
         probabilities(p, z, x)
         add_product(pull, z.T, p)
-    for row in pull:
-        for j in range(row.size):
-            row[j] /= samples
+    for i in range(d):
+        for j in range(x.shape[1]):
+            pull[i, j] /= samples
 
 
 @value_kernel
@@ -78,14 +79,14 @@ def value(x: Array, f: Array, data: Array) -> None:
         margins = scratch[:n]
         margins[:] = 0.0
         add_product(margins, rows(data, d, first, n), x)
-        for margin in margins:
+        for k in range(n):
             for j in range(f.size):
-                f[j] += softplus(-margin[j])
+                f[j] += softplus(-margins[k, j])
     for j in range(f.size):
         f[j] /= samples
-    for row in x:
+    for i in range(d):
         for j in range(f.size):
-            f[j] += half * row[j] * row[j]
+            f[j] += half * x[i, j] * x[i, j]
 
 
 @field_kernel
@@ -110,10 +111,9 @@ def hessian_vector(x: Array, u: Array, out: Array, data: Array) -> None:
         add_product(margins, z, x)
         add_product(along, z, u)
         for k in range(n):
-            margin, slope = margins[k], along[k]
-            for j in range(slope.size):
-                e = exp(-abs(margin[j]))
-                slope[j] *= e / ((1.0 + e) * (1.0 + e))
+            for j in range(x.shape[1]):
+                e = exp(-abs(margins[k, j]))
+                along[k, j] *= e / ((1.0 + e) * (1.0 + e))
         add_product(out, z.T, along)
     for i in range(d):
         for j in range(x.shape[1]):
@@ -133,15 +133,14 @@ def noise_scale(x: Array, s: Array, data: Array) -> None:
         z, p = rows(data, d, first, n), scratch[:n]
         probabilities(p, z, x)
         for i in range(d):
-            row, centre = s[i], mean[i]
             for k in range(n):
-                a, share = z[k, i], p[k]
-                for j in range(row.size):
-                    gap = a * share[j] - centre[j]
-                    row[j] += gap * gap
-    for row in s:
-        for j in range(row.size):
-            row[j] = math.sqrt(row[j] / samples)
+                a = z[k, i]
+                for j in range(x.shape[1]):
+                    gap = a * p[k, j] - mean[i, j]
+                    s[i, j] += gap * gap
+    for i in range(d):
+        for j in range(x.shape[1]):
+            s[i, j] = math.sqrt(s[i, j] / samples)
 
 
 @covariance_kernel

@@ -26,30 +26,33 @@ def rosenbrock_value(x, f, data):
 
 @field_kernel
 def rosenbrock_gradient(x, g, data):
-    """With the slopes r_i = 2 b (x_{i+1} - x_i^2): g_i = r_{i-1} + 2 (x_i - a) - 2 r_i x_i, the first term from the
-    second coordinate on, the others up to the last but one."""
-    a, slope = data[0], 2.0 * data[1]
-    for j in range(x.shape[1]):
-        g[0, j] = 0.0
-    for i in range(x.shape[0] - 1):
+    """With the slopes r_i = 2 b (x_{i+1} - x_i^2): g_i = 2 (x_i - a) - 2 r_i x_i up to the last coordinate but one, and
+    r_{i-1} in addition from the second on."""
+    a, slope, last = data[0], 2.0 * data[1], x.shape[0] - 1
+    # One row is written at a time: with two, the compiler does not see that they are apart, and uses no vectors.
+    for i in range(last):
         for j in range(x.shape[1]):
             r = slope * (x[i + 1, j] - x[i, j] * x[i, j])
-            g[i, j] += 2.0 * (x[i, j] - a) - 2.0 * r * x[i, j]
-            g[i + 1, j] = r
+            g[i, j] = 2.0 * (x[i, j] - a) - 2.0 * r * x[i, j]
+    g[last] = 0.0
+    for i in range(last):
+        for j in range(x.shape[1]):
+            g[i + 1, j] += slope * (x[i + 1, j] - x[i, j] * x[i, j])
 
 
 @hessian_vector_kernel
 def rosenbrock_hessian_vector(x, u, out, data):
     """The derivative of the gradient along u, with that of each slope, r'_i = 2 b (u_{i+1} - 2 x_i u_i)."""
-    slope = 2.0 * data[1]
-    for j in range(x.shape[1]):
-        out[0, j] = 0.0
-    for i in range(x.shape[0] - 1):
+    slope, last = 2.0 * data[1], x.shape[0] - 1
+    for i in range(last):
         for j in range(x.shape[1]):
             r = slope * (x[i + 1, j] - x[i, j] * x[i, j])
             along = slope * (u[i + 1, j] - 2.0 * x[i, j] * u[i, j])
-            out[i, j] += 2.0 * (u[i, j] - r * u[i, j] - along * x[i, j])
-            out[i + 1, j] = along
+            out[i, j] = 2.0 * (u[i, j] - r * u[i, j] - along * x[i, j])
+    out[last] = 0.0
+    for i in range(last):
+        for j in range(x.shape[1]):
+            out[i + 1, j] += slope * (u[i + 1, j] - 2.0 * x[i, j] * u[i, j])
 
 
 def Rosenbrock(d: int = 2, a: float = A, b: float = B) -> Loss:
