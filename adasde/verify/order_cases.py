@@ -19,6 +19,7 @@ from adasde.errors import UnknownName
 from adasde.rules import base_of, is_file, rule_of
 from adasde.verify import orders
 from adasde.verify.orders import Reproduction, WeakOrder
+from adasde.verify.problem import default_problem
 
 
 @update_rule(states=(x, m, v), nonnegative=(v,), dialect="paper", cite="kingma2015")
@@ -97,8 +98,10 @@ def _with_diffusion(sde: SDE, entries: dict[tuple[int, int], sp.Expr]) -> SDE:
 
 
 def measure(name: str) -> list[WeakOrder]:
-    """All models of a case, at all of `orders.ETAS` for those of the table. Raises `UnknownName`."""
+    """All models of a case, at all of `orders.ETAS` for those of the table. Raises `UnknownName`, and `NotDerivable`
+    where there is no model, or orders are not measured for want of a `default_problem`."""
     case = _case(name)
+    default_problem(case.rule)  # what it refuses is refused before the models are derived, which may take long
     return orders.weak_orders(case.rule, models(case.rule), etas=orders.ETAS if name in cases() else None)
 
 

@@ -40,7 +40,7 @@ from adasde.derive.notation import (
     v,
     x,
 )
-from adasde.derive.operations import sampled, total
+from adasde.derive.operations import sampled, total, variables
 from adasde.derive.rule import UpdateRule
 from adasde.ensemble import Array
 from adasde.verify.means import mean_values
@@ -127,8 +127,7 @@ def default_problem(rule: UpdateRule) -> Problem:
     buffers, held = (dict(fast.buffers), fast.fixed) if fast else ({}, ())
     alone = all(y == x or MEANINGS[y].units == MEANINGS[x].units for y in states)
     start = {y: 1.0 if y in rule.nonnegative else 0.5 for y in states} | {x: 1.2 if m in states else 1.5}
-    fixed = {eps: 1.0, theta: 0.2, beta1: 0.5, beta2: 0.5}
-    fixed |= dict.fromkeys(held, 0.5)
+    fixed = {eps: 1.0, theta: 0.2, beta1: 0.5, beta2: 0.5} | dict.fromkeys(held, 0.5)
     kept = {
         h.symbol: SIZES.get(h.name, fixed.get(h.symbol, h.default))
         for h in rule.hyperparameters
@@ -138,8 +137,7 @@ def default_problem(rule: UpdateRule) -> Problem:
     varying = (0.4, 0.1) if rule.nonnegative else (0.7, 0.2)
     elsewhere = any(e.args[0] != x for update in rule.update for e in update.atoms(sampled))
     gradient = x + sp.sin(x) / 2 if alone else 1.2 * sp.tanh(x) + 0.3 * sp.sin(x)
-    at_start = {x: start[x], **kept}
-    resting = {y: float(filtered.subs(g, gradient).subs(at_start)) for y, filtered in buffers.items()}
+    resting = {y: _at_rest(held_at.subs(g, gradient), {x: start[x], **kept}) for y, held_at in buffers.items()}
     return Problem(
         gradient=gradient,
         scale=sp.Float(varying[0]) if elsewhere else varying[0] + varying[1] * sp.sin(x),
@@ -149,6 +147,11 @@ def default_problem(rule: UpdateRule) -> Problem:
         first=0.5 if any(u.has(k) for u in rule.update) else 0.0,
         memories=memories,
     )
+
+
+def _at_rest(value: sp.Expr, numbers: dict[sp.Symbol, float]) -> float:
+    """The value without noise: every draw has mean 0."""
+    return float(value.subs(dict.fromkeys(variables(value), 0)).subs(numbers))
 
 
 def test_functions(states: tuple[sp.Symbol, ...]) -> tuple[sp.Expr, ...]:

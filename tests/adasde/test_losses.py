@@ -14,6 +14,9 @@ from adasde.losses.base import Loss
 from adasde.losses.quadratic import Quadratic
 from adasde.losses.rosenbrock import Rosenbrock
 from adasde.losses.saddle import EmbeddedSaddle
+from adasde.noise import parse_noise
+from adasde.simulation import simulate
+from adasde.verify import verify
 
 Array = NDArray[np.float64]
 
@@ -167,6 +170,25 @@ def test_rosenbrock_is_scipys() -> None:
         assert not value(loss, np.ones((d, 1))).any() and not field(loss.gradient, loss, np.ones((d, 1))).any()
     least = np.array([[1.5], [2.25]])
     assert value(Rosenbrock(2, 1.5, 7.0), least) == 0 and not field(loss.gradient, Rosenbrock(2, 1.5, 7.0), least).any()
+
+
+def test_runs_on_rosenbrock_do_not_depend_on_threads() -> None:
+    """Paths descend into the valley, none diverges, and one thread and two give the same bytes."""
+    options: dict[str, Any] = {"loss": "rosenbrock:3", "noise": "gaussian:1", "lr": 5e-4, "steps": 200, "paths": 3000}
+    one, two = (simulate("sgd", "order2", threads=threads, **options) for threads in (1, 2))
+    assert one.moments.mean.tobytes() == two.moments.mean.tobytes() and not one.diverged.any()
+    assert one.moments.m2.tobytes() == two.moments.m2.tobytes() and one.loss_mean[-1] < 0.02 * one.loss_mean[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("loss", "lr"), [("rosenbrock", 5e-4), ("logistic:breast_cancer:0.01", 0.01)])
+def test_the_ladder_holds_on_them(loss: str, lr: float) -> None:
+    """Every rung of `verify`, of which the last one is on this loss."""
+    if loss.startswith("logistic"):
+        pytest.importorskip("sklearn")
+    noise = parse_noise("gaussian:0.5")
+    checks = list(verify("sgd", "sde", loss=loss, noise=noise, lr=lr, steps=100, paths=400, seed=0))
+    assert checks[-1].rung == 6 and loss in checks[-1].statement and all(check.passed for check in checks)
 
 
 def test_starts() -> None:
