@@ -14,6 +14,8 @@ _HOMES = {
     "Loss": "losses.base",
     "Quadratic": "losses.quadratic",
     "EmbeddedSaddle": "losses.saddle",
+    "Rosenbrock": "losses.rosenbrock",
+    "Logistic": "losses.logistic",
     "MLP": "losses.mlp",
     "TorchLoss": "nets.loss",
     "Noise": "noise",
@@ -40,8 +42,10 @@ if TYPE_CHECKING:
     from adasde.errors import NoModel as NoModel
     from adasde.errors import UnknownName as UnknownName
     from adasde.losses.base import Loss as Loss
+    from adasde.losses.logistic import Logistic as Logistic
     from adasde.losses.mlp import MLP as MLP
     from adasde.losses.quadratic import Quadratic as Quadratic
+    from adasde.losses.rosenbrock import Rosenbrock as Rosenbrock
     from adasde.losses.saddle import EmbeddedSaddle as EmbeddedSaddle
     from adasde.nets.loss import TorchLoss as TorchLoss
     from adasde.noise import Noise as Noise

@@ -21,6 +21,7 @@ from adasde import cache, optimizers
 from adasde.arithmetic import DEFAULT_ARITHMETIC
 from adasde.ensemble import FULL_COVARIANCE_UP_TO, Array, Ensemble, Moments
 from adasde.errors import InvalidParameter, MissingData, NoModel
+from adasde.losses.base import FunctionName, Loss, by_name
 from adasde.merging import MergeTree
 from adasde.quantiles import Sketch
 from adasde.run import Run
@@ -33,6 +34,18 @@ STEPS_PER_LAUNCH = 1 << 14
 """Optimizer steps of one kernel; between two of them an interrupt gets through."""
 BATCH_BYTES = 1 << 29
 """Memory that the saved positions and losses of a batch of paths may take."""
+
+FAMILIES = {
+    "quadratic.diagonal_value quadratic.diagonal_gradient quadratic.diagonal_hessian_vector": "DIAGONAL",
+    "quadratic.dense_value quadratic.plane_gradient quadratic.plane_hessian_vector": "DENSE",
+    "quadratic.dense_value quadratic.dense_gradient quadratic.dense_hessian_vector": "DENSE",
+    "quadratic.dense_value quadratic.blas_gradient quadratic.blas_hessian_vector": "DENSE",
+    "saddle.saddle_value saddle.saddle_gradient saddle.saddle_hessian_vector": "SADDLE",
+    "rosenbrock.rosenbrock_value rosenbrock.rosenbrock_gradient rosenbrock.rosenbrock_hessian_vector": "ROSENBROCK",
+    "logistic.value logistic.gradient logistic.hessian_vector": "LOGISTIC",
+}
+"""Families of `adasde.kernels.cuda.device.losses` by the value, gradient and Hessian-vector product on the CPU; by
+name, for a loss is compiled when its module is imported."""
 
 
 def simulate_on_gpu(run: Run, precision: str, progress: Callable[[int, int], None] | None = None) -> Ensemble:
@@ -92,6 +105,20 @@ def require_gpu() -> None:
         raise MissingData(f"device cuda: no GPU that CUDA can use was found; {hint}; or {REMEDY}")
 
 
+def family_of(loss: Loss) -> Any:
+    """The loss as device functions. Raises `InvalidParameter` unless all three of its functions are those that a family
+    stands for."""
+    from adasde.kernels.cuda.device import losses
+
+    functions = [by_name(f) for f in (loss.value, loss.gradient, loss.hessian_vector)]
+    names = [f"{f.module}.{f.name}" if isinstance(f, FunctionName) else "" for f in functions]
+    family = FAMILIES.get(" ".join(name.removeprefix("adasde.losses.") for name in names))
+    if family is None:
+        domain = "{logistic, quadratic, rosenbrock, saddle}"
+        raise InvalidParameter("device cuda: loss", loss.name, domain, REMEDY)
+    return getattr(losses, family)
+
+
 @dataclass(frozen=True, eq=False)
 class DeviceRun:
     """A run on a GPU: its kernels, built for a precision, and its batches."""
@@ -123,19 +150,7 @@ class DeviceRun:
     @cached_property
     def family(self) -> Any:
         """The loss as device functions."""
-        from adasde.kernels.cuda.device import losses
-        from adasde.losses import quadratic, saddle
-
-        families = {
-            quadratic.diagonal_gradient: losses.DIAGONAL,
-            quadratic.plane_gradient: losses.DENSE,
-            quadratic.dense_gradient: losses.DENSE,
-            quadratic.blas_gradient: losses.DENSE,
-            saddle.saddle_gradient: losses.SADDLE,
-        }
-        if self.run.loss.gradient not in families:
-            raise InvalidParameter("device cuda: loss", self.run.loss.name, "{quadratic, saddle}", REMEDY)
-        return families[self.run.loss.gradient]
+        return family_of(self.run.loss)
 
     @cached_property
     def module(self) -> ModuleType:

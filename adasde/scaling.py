@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from adasde.domain import checked
 from adasde.errors import InvalidParameter, UnknownName
 from adasde.noise_scale import MeasuredNoiseScale, regime_test
+from adasde.scaling_cautions import cautions_about
 
 if TYPE_CHECKING:
     from adasde.derive.rule import UpdateRule
@@ -20,12 +21,6 @@ DECAYS = ("linear", "power")
 DIALECTS = ("torch", "optax", "mosaicml")
 """Whose weight decay: x <- (1 - lr wd) x in torch and optax, x <- (1 - wd) x in MosaicML's decoupled optimizers. What
 is added to the gradient instead is a part of the loss in all of them."""
-SHORT_WINDOW = 3.0
-"""Steps of the averaging window 1/(1 - beta1) below which it is no average any more."""
-LINEAR = 0.95
-"""Share of the linear slope below which a caution says so."""
-ROUNDING = {"float32": 2.0**-25, "bfloat16": 2.0**-9}
-"""Half of the distance from 1 to the number below it: 1 - lr wd is 1 where lr wd is at most that."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +148,7 @@ def scale(
     test = regime_test(batch, noise_scale)
     run = _run(kappa, steps, warmup, ema)
     found = Scaling(rule, derived, batch, decays, dialect, before, after, linear, power, multipliers, run, test, ())
-    return replace(found, cautions=tuple(_cautions(found, noise_scale)))
+    return replace(found, cautions=tuple(cautions_about(found, noise_scale)))
 
 
 def bare_decay(rule: UpdateRule, dialect: str) -> bool:
@@ -209,56 +204,3 @@ def _run(kappa: float, steps: int | None, warmup: int | None, ema: float | None)
         decay = checked("model EMA: decay", ema, "[0, 1)")
         run["ema"] = (decay, decay**kappa)
     return run
-
-
-def _cautions(found: Scaling, noise_scale: MeasuredNoiseScale | None) -> list[str]:
-    """What a user should know before pasting."""
-    from adasde.derive.one_step import decay_in_the_loss
-
-    cautions = []
-    verdict, regime = found.regime_test["verdict"], found.derived.regime
-    if verdict == "not measured":
-        cautions.append(
-            f"the regime is not measured: the rule holds where batches are {regime}; give --noise-scale or --grad-stats"
-        )
-    elif verdict != regime:
-        cautions.append(f"measured: {verdict}; the rule printed here is for the {regime} regime")
-    ends = noise_scale.open(found.batch) if noise_scale is not None else None
-    if ends is not None:
-        low, high = ends
-        cautions.append(f"the interval of the noise scale reaches from {low} to {high}: measure with more samples")
-    states = {h.name: h for h in found.rule.hyperparameters if h.rate is not None}
-    for name in states:
-        rate = 1 - found.after[name]
-        if name == "beta1" and rate > 1 / SHORT_WINDOW:
-            window = 1 / rate
-            cautions.append(
-                f"the momentum window 1/(1 - {name}) is {window:.3g} steps, under three: it hardly averages any more"
-            )
-    from adasde.scaling_slope import linear_share
-
-    found_shares = (linear_share(found, found.rule_values(v), 1.0) for v in (found.before, found.after))
-    shares = [share for share in found_shares if share is not None]
-    if regime == "noise-dominated" and len(shares) == 2 and min(shares) < LINEAR:
-        old, new = (f"{1 - share:.0%}" for share in shares)
-        cautions.append(
-            f"the averaged gradient fluctuates like the noise that is to smooth the step: the rule takes its mean to "
-            f"first order in it, which is off by {old} at the old batch and {new} at the new one"
-        )
-    if found.derived.lost:
-        size = f"1 - beta2 = {1 - found.after['beta2']:.3g} << 1" if "beta2" in states else "it averages many steps"
-        cautions.append(f"the noise of the second moment grows with the batch, per sample: it is small while {size}")
-    decay = found.rule_values(found.after)
-    coupled = decay_in_the_loss(found.rule)
-    if decay.get("weight_decay") and coupled is None:
-        product = decay["lr"] * decay["weight_decay"]
-        cautions += [
-            f"lr wd = {product:.2g} vanishes in {dtype}: for weights kept in it, weight decay does nothing"
-            for dtype, rounding in ROUNDING.items()
-            if product <= rounding
-        ]
-    for name in found.derived.undetermined:
-        added = coupled is not None and name == coupled.name
-        why = "is added to the gradient, a part of the loss" if added else "appears in no leading term"
-        cautions.append(f"{name} {why}: it is left as it is")
-    return cautions

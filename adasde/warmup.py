@@ -8,7 +8,16 @@ from concurrent.futures import as_completed
 
 from adasde import optimizers
 
-SHARED = ("kernels.draws", "kernels.driver", "kernels.statistics", "losses.mlp", "losses.quadratic", "losses.saddle")
+SHARED = (
+    "kernels.draws",
+    "kernels.driver",
+    "kernels.statistics",
+    "losses.mlp",
+    "losses.logistic",
+    "losses.quadratic",
+    "losses.saddle",
+    "losses.rosenbrock",
+)
 """Modules whose kernels are compiled when they are imported; first those that take longest."""
 
 

@@ -36,9 +36,10 @@ NOTHING = {1: "no paper's form of this rule is on record", 4: "no closed form is
 
 
 def console() -> Console:
-    """stdout; as wide as the terminal, and wide enough for a table where there is none."""
-    plain = Console()
-    return plain if plain.is_terminal else Console(width=160)
+    """stdout; as wide as the terminal, and wide enough for a table where there is none. Without rich's emoji, which
+    takes the ``:m:`` of ``momentum+average-out:m: ...`` for one."""
+    plain = Console(emoji=False)
+    return plain if plain.is_terminal else Console(width=160, emoji=False)
 
 
 def ensemble_table(ensemble: Ensemble) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from adasde.domain import checked
 from adasde.errors import InvalidParameter, MissingData, UnknownName
 
 if TYPE_CHECKING:
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
 KINDS = {
     "quadratic": "quadratic:a,b,... (f = sum a_i x_i^2 / 2) or quadratic:@H.npy (a dense matrix)",
     "saddle": "saddle (the embedded saddle of Compagnoni et al. 2025) or saddle:h1,h2,...",
+    "rosenbrock": "rosenbrock[:D[,A,B]] (f = sum B (x_(i+1) - x_i^2)^2 + (A - x_i)^2 in D coordinates, 2 by default)",
     "game": "game:LAMBDA[,A,B] (two players on f = A x^2/2 + LAMBDA x y - B y^2/2; f is reported as |z|^2/2)",
+    "logistic": "logistic:breast_cancer[:L2] (logistic regression with ridge term L2 |x|^2/2; scikit-learn's data, "
+    "standardised, and an intercept)",
     "mlp": "mlp:breast_cancer[:[HIDDEN,HIDDEN,...][:tanh|relu]] (scikit-learn's data, standardised)",
     "net": "net:NAME in torch (mlp-breast-cancer, mlp10-breast-cancer, cnn-digits, resnet-digits, vit-digits, "
     "char-transformer; cnn-mnist, vit-mnist, resnet-cifar10 from files), or net:./file.py:make for one of your own",
@@ -24,11 +28,13 @@ _HOMES = {
     "Loss": "base",
     "Quadratic": "quadratic",
     "EmbeddedSaddle": "saddle",
+    "Rosenbrock": "rosenbrock",
     "Game": "games",
+    "Logistic": "logistic",
     "MLP": "mlp",
     "breast_cancer": "mlp",
 }
-__all__ = ["KINDS", "MLP", "EmbeddedSaddle", "Game", "Loss", "Quadratic", "breast_cancer", "parse_loss"]
+__all__ = ["KINDS", *_HOMES, "parse_loss"]
 
 
 def __getattr__(name: str) -> Any:
@@ -51,13 +57,27 @@ def parse_loss(text: str) -> Loss:
         from adasde.losses.saddle import EmbeddedSaddle
 
         return EmbeddedSaddle(_numbers("saddle: h", rest)) if rest else EmbeddedSaddle()
+    if kind == "rosenbrock":
+        return _rosenbrock(_numbers("rosenbrock: numbers", rest) if rest else (2.0,))
     if kind == "game":
         return _game(_numbers("game: numbers", rest))
+    if kind == "logistic":
+        return _logistic(rest)
     if kind == "mlp":
         return _mlp(rest)
     if kind == "net":
         return _net(rest)
     raise UnknownName("loss", kind, KINDS)
+
+
+def _rosenbrock(numbers: tuple[float, ...]) -> Loss:
+    from adasde.losses.rosenbrock import Rosenbrock
+
+    if len(numbers) not in (1, 3):
+        remedy = "write rosenbrock, rosenbrock:D or rosenbrock:D,A,B"
+        raise InvalidParameter("rosenbrock: number of numbers", len(numbers), "{0, 1, 3}", remedy)
+    d, *further = numbers
+    return Rosenbrock(d, *further)  # type: ignore[arg-type]  # whether d is whole is checked there
 
 
 def _game(numbers: tuple[float, ...]) -> Loss:
@@ -94,6 +114,18 @@ def _quadratic(rest: str) -> Loss:
         if isinstance(error, InvalidParameter):
             raise
         raise InvalidParameter("quadratic: file", path, "the .npy files", f"numpy says: {error}") from None
+
+
+def _logistic(rest: str) -> Loss:
+    from adasde.losses.logistic import breast_cancer
+
+    data, *options = rest.split(":")
+    if data != "breast_cancer":
+        raise UnknownName("logistic: data", data, ["breast_cancer"])
+    if len(options) > 1:
+        form = "the form logistic:breast_cancer:L2"
+        raise InvalidParameter("loss", repr(f"logistic:{rest}"), form, "leave out what comes after L2")
+    return breast_cancer(checked("logistic: l2", options[0], "[0, inf)")) if options else breast_cancer()
 
 
 def _mlp(rest: str) -> Loss:

@@ -51,7 +51,7 @@ class Loss:
     def __getstate__(self) -> dict[str, Any]:
         """Functions of this package by name, so that another process finds them in numba's cache; a user's own by
         value, as numba pickles them, to be compiled there."""
-        return {name: _by_name(value) for name, value in vars(self).items()}
+        return {name: by_name(value) for name, value in vars(self).items()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state.items():
@@ -68,7 +68,8 @@ class FunctionName(NamedTuple):
         return getattr(importlib.import_module(self.module), self.name)
 
 
-def _by_name(value: Any) -> Any:
+def by_name(value: Any) -> Any:
+    """The `FunctionName` of a compiled function of this package; anything else as it is."""
     body = getattr(value, "py_func", None)
     if body is None or not body.__module__.startswith("adasde."):
         return value

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from adasde.errors import InvalidParameter, MissingData
+from adasde.errors import InvalidParameter
 from adasde.losses import mlp_kernels
 from adasde.losses.base import Array, Loss
+from adasde.losses.samples import breast_cancer_data, checked_samples
 
 ACTIVATIONS = {"tanh": mlp_kernels.TANH, "relu": mlp_kernels.RELU}
 
@@ -35,7 +36,7 @@ def MLP(
     A parameter vector holds, for one layer after the other, W_l row-major as [in, out] and then b_l; so the
     dimension is the sum of (in + 1) out. Raises InvalidParameter for anything else.
     """
-    samples, labels = _samples(X), _labels(y)
+    samples, labels = checked_samples("mlp", X), _labels(y)
     if labels.size != len(samples):
         domain = f"{{{len(samples)}}}"
         raise InvalidParameter("mlp: len(y)", labels.size, domain, "give one label per row of X")
@@ -62,16 +63,12 @@ def breast_cancer(hidden: Sequence[int] = (20,), activation: str = "tanh", seed:
 
     Raises MissingData without scikit-learn, InvalidParameter as `MLP` does.
     """
-    try:
-        from sklearn.datasets import load_breast_cancer
-    except ImportError as error:
-        raise MissingData("mlp:breast_cancer needs scikit-learn: pip install scikit-learn") from error
-    X, y = load_breast_cancer(return_X_y=True)
+    X, y = breast_cancer_data("mlp")
     widths = _widths(hidden)
     name = "mlp:breast_cancer"
     if (widths, activation) != ((20,), "tanh"):
         name += f":{','.join(map(str, widths))}:{activation}"
-    return MLP((X - X.mean(axis=0)) / X.std(axis=0), y, widths, activation, name, seed)
+    return MLP(X, y, widths, activation, name, seed)
 
 
 def initial_parameters(sizes: Sequence[int], activation: str, seed: int) -> Array:
@@ -83,18 +80,6 @@ def initial_parameters(sizes: Sequence[int], activation: str, seed: int) -> Arra
         scale = np.sqrt(2.0 / (fan_in if rectified else fan_in + fan_out))
         parts += [scale * rng.standard_normal(fan_in * fan_out), np.zeros(fan_out)]
     return np.concatenate(parts)
-
-
-def _samples(X: ArrayLike) -> Array:
-    samples = np.ascontiguousarray(X, dtype=np.float64)
-    if np.ndim(X) != 2 or samples.size == 0:
-        raise InvalidParameter("mlp: shape of X", np.shape(X), "(N, inputs)", "give one row per sample")
-    bad = np.argwhere(~np.isfinite(samples))
-    if bad.size:
-        row, column = bad[0]
-        where = f"mlp: X[{row}, {column}]"
-        raise InvalidParameter(where, samples[row, column], "the finite numbers", "drop or impute the row")
-    return samples
 
 
 def _labels(y: ArrayLike) -> NDArray[np.int64]:

@@ -14,18 +14,16 @@ result of a lane depends neither on the other lanes nor on the number of threads
 on the machine.
 """
 
-# helpers 295fb022f19a: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers ab3ba28c380c: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from adasde.kernels.compilation import compiled
 from adasde.kernels.lanes import covariance_kernel, field_kernel, hessian_vector_kernel, value_kernel
+from adasde.kernels.products import add_product, device
 from adasde.kernels.special import exp, log1p, tanh
 from adasde.losses.base import Array
 
@@ -33,14 +31,6 @@ Sizes = NDArray[np.int64]
 
 BLOCK = 64
 TANH, RELU = 0, 1
-
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-def device(function: Function) -> Function:
-    """Compiles a function that only kernels call; what they leave in the disk cache contains it."""
-    alone: Function = compiled(cache=False)(function)
-    return alone
 
 
 @device
@@ -106,27 +96,6 @@ def transpose(theta: Array, flipped: Array, sizes: Sizes) -> None:
         rows = transposed(flipped, sizes, l)
         for k in range(rows.shape[0]):
             copy(rows[k], columns[k])
-
-
-@device
-def add_product(out: Array, left: Array, right: Array) -> None:
-    """out += left @ right: (r, c) += (r, k) (k, c)."""
-    for r in range(out.shape[0]):
-        row = out[r]
-        k = 0
-        # Four rows at a time: one load and one store of `row` for four products.
-        while k + 4 <= right.shape[0]:
-            a, b, c, d = left[r, k], left[r, k + 1], left[r, k + 2], left[r, k + 3]
-            row_a, row_b, row_c, row_d = right[k], right[k + 1], right[k + 2], right[k + 3]
-            for i in range(row.size):
-                row[i] += a * row_a[i] + b * row_b[i] + c * row_c[i] + d * row_d[i]
-            k += 4
-        while k < right.shape[0]:
-            a = left[r, k]
-            row_a = right[k]
-            for i in range(row.size):
-                row[i] += a * row_a[i]
-            k += 1
 
 
 @device

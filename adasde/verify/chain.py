@@ -95,10 +95,12 @@ class Optimizer:
 
 
 def optimizer(rule: UpdateRule, problem: Problem, cut: bool = True) -> Optimizer:
-    """The rule with beta_i = 1 - eta rho_i, k = t/eta + 1 and g = f'(x) + S(x) Z; gradients elsewhere at that point.
-    Without ``cut`` its kinks are not looked for: enough where Z is sampled."""
+    """The rule with beta_i = 1 - eta rho_i where the problem gives beta_i no value, k = t/eta + 1 and
+    g = f'(x) + S(x) Z; gradients elsewhere at that point. Without ``cut`` its kinks are not looked for: enough where Z
+    is sampled."""
     require_uncoupled(rule.name, rule.states, rule.update)
-    scaling = {h.symbol: h.scaled for h in rule.hyperparameters if h.rate is not None}
+    rated = [h for h in rule.hyperparameters if h.rate is not None and h.symbol not in problem.values]
+    scaling = {h.symbol: h.scaled for h in rated}
     updates = [_written(late(update, rule.name), problem) for update in rule.update]
     updates = [update.subs(scaling).subs(k, t / eta + 1).subs(problem.values) for update in updates]
     teams = sorted({e for update in updates for e in update.atoms(workers)}, key=str)

@@ -16,9 +16,10 @@ from adasde.derive.notation import eta, g, m, v, x
 from adasde.derive.optimizers import registry
 from adasde.derive.rule import UpdateRule, decay, hyperparameter, stabiliser, update_rule
 from adasde.errors import UnknownName
-from adasde.rules import is_file, rule_of
+from adasde.rules import base_of, is_file, rule_of
 from adasde.verify import orders
 from adasde.verify.orders import Reproduction, WeakOrder
+from adasde.verify.problem import default_problem
 
 
 @update_rule(states=(x, m, v), nonnegative=(v,), dialect="paper", cite="kingma2015")
@@ -97,8 +98,10 @@ def _with_diffusion(sde: SDE, entries: dict[tuple[int, int], sp.Expr]) -> SDE:
 
 
 def measure(name: str) -> list[WeakOrder]:
-    """All models of a case, at all of `orders.ETAS` for those of the table. Raises `UnknownName`."""
+    """All models of a case, at all of `orders.ETAS` for those of the table. Raises `UnknownName`, and `NotDerivable`
+    where there is no model, or orders are not measured for want of a `default_problem`."""
     case = _case(name)
+    default_problem(case.rule)  # what it refuses is refused before the models are derived, which may take long
     return orders.weak_orders(case.rule, models(case.rule), etas=orders.ETAS if name in cases() else None)
 
 
@@ -132,9 +135,10 @@ def as_expected(order: WeakOrder) -> bool:
 
 
 def _case(name: str) -> Case:
-    """A case of the table, a shipped rule, or ``./file.py:name``."""
-    if is_file(name) or (name in registry() and name not in cases()):
-        return Case(rule_of(name))
-    if name not in cases():
-        raise UnknownName("case", name, cases())
-    return cases()[name]
+    """A case of the table, a shipped rule or ``./file.py:name``, either of these with what `adasde.rules` knows to go
+    around it."""
+    if name in cases():
+        return cases()[name]
+    if name not in registry() and name == base_of(name) and not is_file(name):
+        raise UnknownName("case", name, {**cases(), **registry()})
+    return Case(rule_of(name))

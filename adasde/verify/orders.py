@@ -182,7 +182,7 @@ def weak_errors(
     start = starts(problem, rule.states)
     moving = transfer.frame(chain, start, problem.steps(step_size), noise, at.width)
     exact = transfer.optimizer_means(chain, functions, start, moving, noise, at)
-    slow = [i for i in range(len(rule.states)) if i not in chain.memories]
+    slow = [i for i, y in enumerate(rule.states) if i not in chain.memories and str(y) not in rule.average_out]
     functions, moving = evaluation(problem, tuple(rule.states[i] for i in slow)), moving.of(slow)
     begin = np.array([[problem.start[rule.states[i]]] for i in slow]), np.ones(1)
     means = [transfer.model_means(coefficients(sde, problem), functions, begin, moving, at) for _, sde in sdes]

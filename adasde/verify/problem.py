@@ -10,7 +10,7 @@ import numpy as np
 import sympy as sp
 from numpy.polynomial.hermite_e import hermegauss
 
-from adasde.derive.fast_states import one_step_memories
+from adasde.derive.fast_states import fast_states, one_step_memories
 from adasde.derive.functions import vote, vote_slope
 from adasde.derive.law import NotDerivable
 from adasde.derive.model import SDE
@@ -40,7 +40,7 @@ from adasde.derive.notation import (
     v,
     x,
 )
-from adasde.derive.operations import sampled, total
+from adasde.derive.operations import sampled, total, variables
 from adasde.derive.rule import UpdateRule
 from adasde.ensemble import Array
 from adasde.verify.means import mean_values
@@ -63,7 +63,7 @@ class Problem:
 
     gradient   f'(x); scale  S(x); both smooth, and S > 0
     start      state at time ``first``
-    values     rates, and hyperparameters without a rate
+    values     rates, and hyperparameters without a rate or at a fixed value
     functions  test functions of the states
     memories   what states are that are new in every step, as functions of the gradient g of the step before; they have
                no place in ``start``
@@ -113,7 +113,8 @@ def default_problem(rule: UpdateRule) -> Problem:
     moment keep v so far from zero that the models' laws have no mass there. Bias factors are singular at t = 0, so a
     rule that counts its steps starts at t = 1/2. Further states start where those of their units do. A model of
     gradients elsewhere is for a noise scale that is the same there. A state that is new in every step starts with the
-    law that it has at the starting point.
+    law that it has at the starting point; a buffer that is averaged out keeps its decay, 1/2, and starts where the
+    gradient there holds it without noise.
     """
     states = frozenset(rule.states)
     if len(states) > MOST_STATES:
@@ -122,25 +123,35 @@ def default_problem(rule: UpdateRule) -> Problem:
             f"{rule.name}: weak orders are measured up to {MOST_STATES} states, not for {names}: a polynomial of all "
             "of them has too many coefficients"
         )
-    memories = dict(one_step_memories(rule))
+    memories, fast = dict(one_step_memories(rule)), fast_states(rule) if rule.average_out else None
+    buffers, held = (dict(fast.buffers), fast.fixed) if fast else ({}, ())
     alone = all(y == x or MEANINGS[y].units == MEANINGS[x].units for y in states)
     start = {y: 1.0 if y in rule.nonnegative else 0.5 for y in states} | {x: 1.2 if m in states else 1.5}
-    fixed = {eps: 1.0, theta: 0.2, beta1: 0.5, beta2: 0.5}
-    defaults = {h.symbol: fixed.get(h.symbol, h.default) for h in rule.hyperparameters if h.symbol != eta}
-    kept = {h.symbol: SIZES.get(h.name, defaults[h.symbol]) for h in rule.hyperparameters if h.symbol in defaults}
-    slow = tuple(y for y in rule.states if y not in memories)
+    fixed = {eps: 1.0, theta: 0.2, beta1: 0.5, beta2: 0.5} | dict.fromkeys(held, 0.5)
+    kept = {
+        h.symbol: SIZES.get(h.name, fixed.get(h.symbol, h.default))
+        for h in rule.hyperparameters
+        if h.symbol != eta and (h.rate is None or h.symbol in held)
+    }
+    slow = tuple(y for y in rule.states if y not in memories and y not in buffers)
     varying = (0.4, 0.1) if rule.nonnegative else (0.7, 0.2)
     elsewhere = any(e.args[0] != x for update in rule.update for e in update.atoms(sampled))
+    gradient = x + sp.sin(x) / 2 if alone else 1.2 * sp.tanh(x) + 0.3 * sp.sin(x)
+    resting = {y: _at_rest(held_at.subs(g, gradient), {x: start[x], **kept}) for y, held_at in buffers.items()}
     return Problem(
-        gradient=x + sp.sin(x) / 2 if alone else 1.2 * sp.tanh(x) + 0.3 * sp.sin(x),
+        gradient=gradient,
         scale=sp.Float(varying[0]) if elsewhere else varying[0] + varying[1] * sp.sin(x),
-        start={y: start[y] for y in slow},
-        values={h.rate: RATES.get(h.rate, 1.0) for h in rule.hyperparameters if h.rate is not None}
-        | {h.symbol: kept[h.symbol] for h in rule.hyperparameters if h.rate is None and h.symbol in kept},
+        start={y: start[y] for y in slow} | resting,
+        values={h.rate: RATES.get(h.rate, 1.0) for h in rule.hyperparameters if h.rate is not None} | kept,
         functions=FUNCTIONS.get(frozenset(slow)) or test_functions(slow),
         first=0.5 if any(u.has(k) for u in rule.update) else 0.0,
         memories=memories,
     )
+
+
+def _at_rest(value: sp.Expr, numbers: dict[sp.Symbol, float]) -> float:
+    """The value without noise: every draw has mean 0."""
+    return float(value.subs(dict.fromkeys(variables(value), 0)).subs(numbers))
 
 
 def test_functions(states: tuple[sp.Symbol, ...]) -> tuple[sp.Expr, ...]:

@@ -60,7 +60,7 @@ def test_list() -> None:
     assert data["noise"] == list(LAWS) == list(data["noise_laws"]) and all(
         form in text for form in ("mixture:W1", "NU")
     )
-    assert list(data["losses"]) == ["quadratic", "saddle", "game", "mlp", "net"]
+    assert list(data["losses"]) == ["quadratic", "saddle", "rosenbrock", "game", "logistic", "mlp", "net"]
     assert list(data["optimizers"]) == list(registry()) and len(registry()) >= 35
     for optimizer, facts in data["optimizers"].items():
         rule = registry()[optimizer]

@@ -22,6 +22,7 @@ from adasde.derive.optimizers import registry
 from adasde.errors import InvalidParameter, MissingData, NoModel, UnknownName
 from adasde.losses import parse_loss
 from adasde.losses.quadratic import Quadratic
+from adasde.losses.rosenbrock import Rosenbrock
 from adasde.losses.saddle import EmbeddedSaddle
 from adasde.noise import gaussian, parse_noise, student_t
 from adasde.simulation import simulate
@@ -52,11 +53,23 @@ TABLE: list[tuple[str, type[InvalidParameter], str, str, str]] = [
     ("adamm", UNKNOWN, "optimizer", OPTIMIZERS, MEANT + "'adam'?"),
     ("xyz", UNKNOWN, "optimizer", OPTIMIZERS, CHOOSE),
     ("sgd --model algoritm", UNKNOWN, "sgd: model", "{algorithm, compag", MEANT + "'algorithm'?"),
-    ("sgd --loss quadradic:1,2", UNKNOWN, "loss", "{game, mlp, net, quadratic, saddle}", MEANT + "'quadratic'?"),
+    ("sgd --loss quadradic:1,2", UNKNOWN, "loss", "{game, logistic, mlp, net, quadra", MEANT + "'quadratic'?"),
     ("sgd --loss quadratic:1,nan", BAD, "quadratic: H[1]", "the finite numbers", "mend this entry"),
     ("sgd --loss quadratic:a", BAD, "quadratic: H", LISTS, "write it like 1,2.5"),
     ("sgd --loss saddle:a", BAD, "saddle: h", LISTS, "write it like 1,2.5"),
     ("sgd --loss saddle:inf", BAD, "saddle: h", "the finite vectors", "give the diagonal of H"),
+    ("sgd --loss rosenbrok", UNKNOWN, "loss", "{game, logistic, mlp", MEANT + "'rosenbrock'?"),
+    ("sgd --loss rosenbrock:1", BAD, "rosenbrock: d", "{2, 3, 4, ...}", "a link between two"),
+    ("sgd --loss rosenbrock:2.5", BAD, "rosenbrock: d", "{2, 3, 4, ...}", "a link between two"),
+    ("sgd --loss rosenbrock:a", BAD, "rosenbrock: numbers", LISTS, "write it like 1,2.5"),
+    ("sgd --loss rosenbrock:2,1", BAD, "rosenbrock: number of numbers", "{0, 1, 3}", "rosenbrock:D,A,B"),
+    ("sgd --loss rosenbrock:2,nan,1", BAD, "rosenbrock: a", "(-inf, inf)", FINITE),
+    ("sgd --loss rosenbrock:2,1,0", BAD, "rosenbrock: b", POSITIVE, FINITE),
+    ("sgd --loss logistic:iris", UNKNOWN, "logistic: data", "{breast_cancer}", CHOOSE),
+    ("sgd --loss logistic:breast-cancer", UNKNOWN, "logistic: data", "{breast_cancer}", MEANT + "'breast_cancer'?"),
+    ("sgd --loss logistic:breast_cancer:-1", BAD, "logistic: l2", NONNEGATIVE, FINITE),
+    ("sgd --loss logistic:breast_cancer:a", BAD, "logistic: l2", NONNEGATIVE, "give a number"),
+    ("sgd --loss logistic:breast_cancer:1:2", BAD, "loss", "the form logistic:", "leave out"),
     ("sgd --loss mlp:breast-cancer", UNKNOWN, "mlp: data", "{breast_cancer}", MEANT + "'breast_cancer'?"),
     ("sgd --loss mlp:breast_cancer:2.5", BAD, "mlp: hidden", "comma lists of {1, 2", "like 16,16"),
     ("sgd --loss mlp:breast_cancer:nan", BAD, "mlp: hidden", "comma lists of {1, 2", "like 16,16"),
@@ -176,6 +189,10 @@ API: list[tuple[str, Callable[[], object]]] = [
     ("saddle: cubic = nan is outside (-inf, inf): choose", lambda: EmbeddedSaddle(cubic=np.nan)),
     ("saddle: h = [] is outside the finite vectors: give", lambda: EmbeddedSaddle([])),
     ("saddle: h = [[1, 2]] is outside the finite vectors: give", lambda: EmbeddedSaddle([[1, 2]])),
+    ("rosenbrock: d = 1 is outside {2, 3, 4, ...}: the chain", lambda: Rosenbrock(1)),
+    ("rosenbrock: d = a is outside {2, 3, 4, ...}: the chain", lambda: Rosenbrock(cast(int, "a"))),
+    ("rosenbrock: b = -1 is outside (0, inf): choose", lambda: Rosenbrock(2, b=-1)),
+    ("rosenbrock: a = inf is outside (-inf, inf): choose", lambda: Rosenbrock(2, a=np.inf)),
     ("noise scale sigma = 'a' is outside the numbers and vectors: give one", lambda: gaussian("a")),
     ("noise scale sigma: shape = (1, 2) is outside {(n,)}: give", lambda: gaussian([[1, 2]])),
     ("noise scale sigma = -1.0 is outside [0, inf): choose", lambda: gaussian([1, -1])),
@@ -237,10 +254,11 @@ def test_missing_file(tmp_path: Path) -> None:
 
 
 def test_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without scikit-learn a network on its data exits with 3 and the command that installs it."""
+    """Without scikit-learn a loss on its data exits with 3 and the command that installs it."""
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    result = CliRunner().invoke(main, ["simulate", "sgd", "--loss", "mlp:breast_cancer"])
-    assert result.exit_code == 3 and "pip install scikit-learn" in result.stderr
+    for loss in ("mlp:breast_cancer", "logistic:breast_cancer"):
+        result = CliRunner().invoke(main, ["simulate", "sgd", "--loss", loss])
+        assert result.exit_code == 3 and "pip install scikit-learn" in result.stderr and loss in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -251,6 +269,14 @@ def test_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
         ("saddle", "saddle", 2),
         ("saddle:-1,2", "saddle", 2),
         ("saddle:-1,2,3", "saddle:-1,2,3", 3),
+        ("rosenbrock", "rosenbrock", 2),
+        ("rosenbrock:2", "rosenbrock", 2),
+        ("rosenbrock:5", "rosenbrock:5", 5),
+        ("rosenbrock:2,1,100", "rosenbrock", 2),
+        ("rosenbrock:3,-1.5,0.25", "rosenbrock:3,-1.5,0.25", 3),
+        ("logistic:breast_cancer", "logistic:breast_cancer", 31),
+        ("logistic:breast_cancer:0", "logistic:breast_cancer", 31),
+        ("logistic:breast_cancer:1e-3", "logistic:breast_cancer:0.001", 31),
         ("mlp:breast_cancer", "mlp:breast_cancer", 662),
         ("mlp:breast_cancer:", "mlp:breast_cancer::tanh", 62),
         ("mlp:breast_cancer::tanh", "mlp:breast_cancer::tanh", 62),
@@ -259,7 +285,7 @@ def test_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_losses_are_named_as_they_are_spelled(text: str, name: str, dimension: int) -> None:
     """A loss as the command line spells it, an empty hidden field being no hidden layer; names read back."""
-    if text.startswith("mlp"):
+    if "breast_cancer" in text:
         pytest.importorskip("sklearn")
     loss = parse_loss(text)
     assert (loss.name, loss.dimension) == (name, dimension)

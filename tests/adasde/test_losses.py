@@ -8,10 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import optimize
 
 from adasde.losses.base import Loss
 from adasde.losses.quadratic import Quadratic
+from adasde.losses.rosenbrock import Rosenbrock
 from adasde.losses.saddle import EmbeddedSaddle
+from adasde.noise import parse_noise
+from adasde.simulation import simulate
+from adasde.verify import verify
 
 Array = NDArray[np.float64]
 
@@ -32,6 +37,31 @@ def saddle_hv(x: Array, u: Array) -> Array:
     return (H[:, None] + 3 * QUARTIC * x**2 - 2 * CUBIC * x) * u
 
 
+A, B = -0.5, 3.0
+
+
+def rosenbrock_f(x: Array) -> Array:
+    return (B * (x[1:] - x[:-1] ** 2) ** 2 + (A - x[:-1]) ** 2).sum(axis=0)
+
+
+def rosenbrock_g(x: Array) -> Array:
+    g = np.zeros_like(x)
+    g[:-1] = -4 * B * x[:-1] * (x[1:] - x[:-1] ** 2) - 2 * (A - x[:-1])
+    g[1:] += 2 * B * (x[1:] - x[:-1] ** 2)
+    return g
+
+
+def rosenbrock_hv(x: Array, u: Array) -> Array:
+    """By the three diagonals of the Hessian."""
+    diagonal, beside = np.zeros_like(x), -4 * B * x[:-1]
+    diagonal[:-1] = 12 * B * x[:-1] ** 2 - 4 * B * x[1:] + 2
+    diagonal[1:] += 2 * B
+    product = diagonal * u
+    product[:-1] += beside * u[1:]
+    product[1:] += beside * u[:-1]
+    return product
+
+
 Formulas = tuple[Loss, Callable[[Array], Array], Callable[[Array], Array], Callable[[Array, Array], Array]]
 LOSSES: dict[str, Formulas] = {
     "diagonal": (
@@ -47,6 +77,8 @@ LOSSES: dict[str, Formulas] = {
         lambda x, u: DENSE @ u,
     ),
     "saddle": (EmbeddedSaddle(H, QUARTIC, CUBIC), saddle_f, saddle_g, saddle_hv),
+    "rosenbrock": (Rosenbrock(4, A, B), rosenbrock_f, rosenbrock_g, rosenbrock_hv),
+    "plane rosenbrock": (Rosenbrock(2, A, B), rosenbrock_f, rosenbrock_g, rosenbrock_hv),
 }
 
 
@@ -125,8 +157,43 @@ def test_a_named_saddle_tells_its_coefficients() -> None:
     assert len(names) == 4
 
 
+def test_rosenbrock_is_scipys() -> None:
+    """With a = 1 and b = 100 it is the function of scipy.optimize, in any dimension; its minimum is exact."""
+    for d in (2, 3, 6):
+        loss = Rosenbrock(d)
+        x, u = points(loss), points(loss, seed=2)
+        np.testing.assert_allclose(value(loss, x), optimize.rosen(x), rtol=1e-13)
+        expected = np.column_stack([optimize.rosen_der(column) for column in x.T])
+        np.testing.assert_allclose(field(loss.gradient, loss, x), expected, rtol=1e-11)
+        expected = np.column_stack([optimize.rosen_hess_prod(*columns) for columns in zip(x.T, u.T, strict=True)])
+        np.testing.assert_allclose(field(loss.hessian_vector, loss, x, u), expected, rtol=1e-11)
+        assert not value(loss, np.ones((d, 1))).any() and not field(loss.gradient, loss, np.ones((d, 1))).any()
+    least = np.array([[1.5], [2.25]])
+    assert value(Rosenbrock(2, 1.5, 7.0), least) == 0 and not field(loss.gradient, Rosenbrock(2, 1.5, 7.0), least).any()
+
+
+def test_runs_on_rosenbrock_do_not_depend_on_threads() -> None:
+    """Paths descend into the valley, none diverges, and one thread and two give the same bytes."""
+    options: dict[str, Any] = {"loss": "rosenbrock:3", "noise": "gaussian:1", "lr": 5e-4, "steps": 200, "paths": 3000}
+    one, two = (simulate("sgd", "order2", threads=threads, **options) for threads in (1, 2))
+    assert one.moments.mean.tobytes() == two.moments.mean.tobytes() and not one.diverged.any()
+    assert one.moments.m2.tobytes() == two.moments.m2.tobytes() and one.loss_mean[-1] < 0.02 * one.loss_mean[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("loss", "lr"), [("rosenbrock", 5e-4), ("logistic:breast_cancer:0.01", 0.01)])
+def test_the_ladder_holds_on_them(loss: str, lr: float) -> None:
+    """Every rung of `verify`, of which the last one is on this loss."""
+    if loss.startswith("logistic"):
+        pytest.importorskip("sklearn")
+    noise = parse_noise("gaussian:0.5")
+    checks = list(verify("sgd", "sde", loss=loss, noise=noise, lr=lr, steps=100, paths=400, seed=0))
+    assert checks[-1].rung == 6 and loss in checks[-1].statement and all(check.passed for check in checks)
+
+
 def test_starts() -> None:
-    """Defaults: (1, -1, 1, ...) for quadratics, 0.1 in each coordinate for the saddle."""
+    """Defaults: (1, -1, 1, ...) for quadratics, 0.1 in each coordinate for the saddle, Rosenbrock's own for his."""
+    assert Rosenbrock(3).start.tolist() == [-1.2, 1, -1.2]
     assert Quadratic(DENSE).start.tolist() == [1, -1, 1, -1]
     assert EmbeddedSaddle().start.tolist() == [0.1, 0.1]
 

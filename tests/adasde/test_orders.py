@@ -5,9 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 import sympy as sp
+from click.testing import CliRunner
 from scipy import special
 
 from adasde import UnknownName
+from adasde.cli import main
 from adasde.derive.expansion import derive
 from adasde.derive.functions import Expectation, outer, zeta
 from adasde.derive.law import NotDerivable
@@ -17,6 +19,7 @@ from adasde.derive.notation import G, H, Share, eta, g, m, rho1, state, x
 from adasde.derive.operations import gradient, workers
 from adasde.derive.optimizers import registry
 from adasde.derive.rule import update_rule
+from adasde.rules import rule_of
 from adasde.verify import coupled, order_cases, orders, transfer
 from adasde.verify.chain import optimizer
 from adasde.verify.means import mean_values
@@ -49,6 +52,35 @@ def test_every_mistake_in_rmsprops_model_costs_an_order():
     found = weak_orders(rule, mutants(derive(rule, order=2).sde), etas=PAIR)
     assert len(found) == 5
     assert all(order.loses and min(order.slopes) < 1.5 for order in found), [(o.model, o.slopes) for o in found]
+
+
+def test_an_averaged_out_buffer_keeps_weak_order_one():
+    """Momentum at a fixed decay: its model without the buffer has order one on the optimizer with it; with a drift that
+    is a tenth too large it has none. The command line says so by the rule's spelling, in which rich sees no emoji."""
+    name = "momentum+average-out:m"
+    rule = order_cases._case(name).rule
+    (_, sde), *others = order_cases.models(rule)
+    held = 1.2 * np.tanh(1.2) + 0.3 * np.sin(1.2) + 0.2 * 1.2  # the gradient and the coupled decay at x = 1.2
+    assert not others and default_problem(rule).start[m] == pytest.approx(held / (1 - 0.5))
+    right, wrong = weak_orders(
+        rule, [("sde", sde), ("wrong", dataclasses.replace(sde, drift=sde.drift * 1.1))], etas=PAIR
+    )
+    assert right.holds and right.uncertainty < orders.RESOLVED and wrong.loses and wrong.order < 0.5
+    shown = CliRunner().invoke(main, ["verify", name, "--orders"])
+    assert shown.exit_code == 0 and f"{name}: weak orders in eta" in shown.output
+
+
+def test_averaged_out_noise_starts_at_rest():
+    """Without noise, of which every draw has mean 0."""
+    problem = default_problem(rule_of("sgd+ou:10:0.5+average-out:coloured"))
+    assert [problem.start[y] for y in problem.start if str(y) == "coloured"] == [0.0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["sgd+ou:10:0.5", "adam+average-out:m", "sgd+ou:10:0.5+average-out:coloured"])
+def test_what_goes_around_a_rule_has_its_orders(name):
+    """Every model its order, every mistake loses it."""
+    assert all(map(order_cases.as_expected, order_cases.measure(name)))
 
 
 @pytest.mark.slow
@@ -199,6 +231,12 @@ def test_refusals():
         optimizer(cubed, default_problem(cubed))
     with pytest.raises(UnknownName, match="signsgd"):
         order_cases.reproduce("nadamw")
+    with pytest.raises(NotDerivable, match="up to 5 states, not for x, ou1"):
+        order_cases.measure("sgd+fractional:0.3:0.5")
+    with pytest.raises(NotDerivable, match="m cannot be averaged out: a step is not linear in it"):
+        order_cases.measure("signum+average-out:m")
+    with pytest.raises(UnknownName, match=r"sgd\+ = 'oe' is outside"):
+        order_cases.measure("sgd+oe:10:0.5")
     with pytest.raises(ValueError, match="halve"):
         weak_orders(lion, [], etas=(1 / 8, 1 / 12))
     with pytest.raises(ValueError, match="divide"):

@@ -151,6 +151,8 @@ def test_dense_equals_separable_where_both_apply():
     ("line", "message"),
     [
         ("sgd --loss mlp:breast_cancer", "linearised as quadratic"),
+        ("sgd --loss logistic:breast_cancer:0.1", "linearised as quadratic"),
+        ("sgd --loss rosenbrock", "linearised as quadratic"),
         ("sgd --loss quadratic:1,-1", "least eigenvalue of H = -1"),
         ("sgd --lr 1e-7", "a larger lr or curvature relaxes sooner"),
         ("signsgd --noise empirical:@FILE:1", "the linearised model does not relax"),

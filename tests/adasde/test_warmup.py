@@ -30,6 +30,9 @@ EVERYTHING = """
 import hashlib, numpy as np
 from adasde import gaussian
 from adasde.losses.mlp import MLP
+from adasde.losses.logistic import Logistic
+data = np.random.default_rng(1).normal(size=(70, 3))
+logistic = Logistic(data, data[:, 0] > 0.3, 0.01)
 network = MLP(np.random.default_rng(0).normal(size=(80, 5)), np.arange(80) % 3, (6,))
 correlated = gaussian(covariance=[[0.3, 0.15], [0.15, 0.2]])
 for optimizer, model, loss, noise, options in (
@@ -37,6 +40,9 @@ for optimizer, model, loss, noise, options in (
     ("signsgd", "order2", "quadratic:1,2", "student-t:400:0.5", {}),
     ("signsgd", "sde", "quadratic:1,2", correlated, {}),
     ("sgd", "algorithm", "saddle", "laplace:0.5", {}),
+    ("adam", "order2", "rosenbrock:3,1,5", "gaussian:0.5", {}),
+    ("adam", "order2", logistic, gaussian(None), {}),
+    ("sgd", "sde", logistic, gaussian(covariance="data"), {}),
     ("sgd", "sde", "quadratic:1,2", "gaussian:0.5", {"noise_precision": "double"}),
     ("rmsprop", "sde", network, gaussian(None), {}),
 ):

@@ -19,7 +19,7 @@ import numpy as np
 
 import adasde.cuda
 from adasde.cache import FOLDER
-from adasde.cuda import DeviceRun
+from adasde.cuda import DeviceRun, family_of
 from adasde.cuda_work import device_leaves
 from adasde.ensemble import Moments
 from adasde.kernels.cuda.device import losses
@@ -34,7 +34,9 @@ from adasde.kernels.normals import box_muller as box_muller_on_cpu
 from adasde.kernels.normals import fill_normals, fill_pairs, fill_student_t
 from adasde.kernels.sketch import buckets_of
 from adasde.laws import LAWS
-from adasde.losses import Quadratic
+from adasde.losses import Quadratic, parse_loss
+from adasde.losses.base import Loss
+from adasde.losses.logistic import Logistic
 from adasde.noise import Noise, gaussian, student_t
 from adasde.optimizers import cuda_kernels, kernels, names, parameter_array, shipped
 from adasde.plan import plan
@@ -194,9 +196,13 @@ def _difference(kernel: Any, T: Any, expected: Any, p: Any, first: int, last: in
 def ensembles() -> dict[str, Any]:
     """Whole simulations on both devices: handover, substeps, saves, losses; and whether the last of them ends in the
     same bits when it is cut into launches of two steps, with more saved times."""
+    samples = np.random.default_rng(5).normal(size=(6, 3))
+    logistic = Logistic(samples, [0, 1, 1, 0, 1, 0], 0.1)
     runs: list[tuple[str, str, dict[str, Any]]] = [
         ("sgd", "sde", {"loss": "quadratic:1,2,3", "noise": "gaussian:0.5,0.2,0", "substeps": 3, "save": [0, 2, 5]}),
         ("adam", "sde", {"loss": "saddle", "noise": "student-t:5:0.5", "start": 3, "substeps": 2, "save": 3}),
+        ("sgd", "order2", {"loss": "rosenbrock:3,0.5,0.2", "noise": "gaussian:0.2", "save": [1, 6]}),
+        ("sgd", "order2", {"loss": logistic, "noise": "gaussian:0.5", "x0": [1.0, -2.0, 0.5], "save": 3}),
         ("adam", "algorithm", {"loss": "saddle:1", "noise": "gaussian:0.5", "save": [6]}),
     ]
     found = []
@@ -221,11 +227,41 @@ def handover() -> dict[str, float]:
     for model, first, last in (("algorithm", 0, 3), ("sde", 3, 6)):
         step = module.MODELS[model]["empirical"]
         state, _ = reference(module, step, model, noise, first, last, state, noise.scales(2), run.p, path=0)
-    with patch.object(adasde.cuda.DeviceRun, "kernels", [own[model]["empirical"] for model in ("algorithm", "sde")]):
+    with patch.object(DeviceRun, "kernels", {model: own[model]["empirical"] for model in ("algorithm", "sde")}):
         for T in adasde.cuda.PRECISIONS:
             x = adasde.cuda.DeviceRun(run, T).positions(range(1)).copy_to_host()[0]
             found[T] = float((np.abs(x - state[0]) / (1 + np.abs(state[0]))).max())
     return found
+
+
+def families() -> dict[str, dict[str, float]]:
+    """The largest difference between a family and the loss on the CPU, in its gradient, Hessian-vector product and
+    value, relative to the largest entry, at points of order one and at margins of +-800."""
+    rng = np.random.default_rng(6)
+    far = np.array([[800.0, -0.25], [-800.0, 0.5], [700.0, 1.0], [-40.0, 0.0]])
+    given = [*map(parse_loss, ("quadratic:1,2,3", "saddle:1,-1,2", "rosenbrock:5,0.5,3", "rosenbrock:2"))]
+    given += [Quadratic(H), Quadratic(np.eye(3) + 0.1), Logistic(rng.normal(size=(20, 4)), np.arange(20) % 2, 0.3)]
+    cases = [(loss, rng.normal(size=loss.dimension)) for loss in given]
+    cases += [(Logistic(far, [0, 1, 1, 0], l2), np.array([sign, 0.5])) for l2 in (0.0, 0.1) for sign in (1.0, -1.0)]
+    return {f"{n} {loss.name}": _family_gaps(loss, x, rng.normal(size=len(x))) for n, (loss, x) in enumerate(cases)}
+
+
+def _family_gaps(loss: Loss, x: Any, u: Any) -> dict[str, float]:
+    d, gaps = len(x), {}
+    for T in (np.float32, np.float64):
+        family, data = family_of(loss), loss.data.astype(T)
+        x, u = x.astype(T).astype(np.float64), u.astype(T).astype(np.float64)
+        same, outs, expected, f = data.astype(np.float64), np.empty((2, d), T), np.empty((2, d, 1)), np.empty(1)
+        family.gradient(x.astype(T)[None], outs[0], data, d)
+        family.hessian_vector(x.astype(T)[None], u.astype(T), outs[1], data, d)
+        loss.gradient(x[:, None], expected[0], same)
+        loss.hessian_vector(x[:, None], u[:, None], expected[1], same)
+        loss.value(x[:, None], f, same)
+        relative = np.abs(outs - expected[:, :, 0]).max(axis=1) / (1e-300 + np.abs(expected[:, :, 0]).max(axis=1))
+        value = family.value(x.astype(T)[None, :, None], 0, 0, same, d)
+        assert abs(value - f[0]) <= 1e-14 * abs(f[0])
+        gaps[T.__name__] = float(relative.max())
+    return gaps
 
 
 def gap(a: Moments, b: Moments) -> dict[str, Any]:
@@ -396,7 +432,7 @@ def every_rule(law: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    own = (known_answers, normals, every_model, other_rules, ensembles, handover, moments, batches, benchmark)
+    own = (known_answers, normals, every_model, other_rules, families, ensembles, handover, moments, batches, benchmark)
     own = (*own, sweeps, travels, on_demand, runs_on_demand, cuda_laws.draws_of_laws, cuda_laws.device_functions)
     sections: dict[str, Any] = {f.__name__: f for f in own}
     whole = {law: partial(every_rule, law) for law in LAWS}

@@ -192,7 +192,7 @@ def test_ensembles_agree_with_the_cpu(simulated: dict[str, Any]) -> None:
     """Moments of whole runs: handover from the optimizer, substeps on the same Brownian path, saved times, losses and
     their quantiles. The result does not depend on how steps are cut into launches."""
     runs = simulated["ensembles"]["runs"]
-    assert len(runs) == 6 and simulated["ensembles"]["cut"]
+    assert len(runs) == 10 and simulated["ensembles"]["cut"]
     for run in runs:
         assert run["counts"] and run["gap"] < ROUNDING[run["precision"]], run
         assert run["quantiles"] <= BUCKET[run["precision"]], run
@@ -202,6 +202,21 @@ def test_a_model_under_data_takes_over(simulated: dict[str, Any]) -> None:
     """Three steps of the optimizer on data, then three of its model: each kernel reads numbers of its own."""
     for precision, bound in ROUNDING.items():
         assert simulated["handover"][precision] < bound, simulated["handover"]
+
+
+def test_losses_agree_with_the_cpu(simulated: dict[str, Any]) -> None:
+    """Gradients and Hessian-vector products of every family on the same numbers, float32 data too, relative to their
+    largest entry; logistic margins of +-800 included. Values are in float64 always."""
+    found = simulated["families"]
+    assert len(found) == 11
+    for name, gaps in found.items():
+        assert all(gaps[T] < bound for T, bound in ROUNDING.items()), (name, gaps)
+
+
+def test_a_game_is_no_quadratic_on_a_gpu() -> None:
+    """Its field is linear, but its value is |z|^2/2: all three functions must be a family's."""
+    with pytest.raises(InvalidParameter, match="device cuda: loss = game:2,0,0 is outside"):
+        _ = DeviceRun(run(loss="game:2"), "float64")
 
 
 def test_batches_change_nothing(simulated: dict[str, Any]) -> None:
@@ -318,7 +333,7 @@ def run(**changes: Any) -> Run:
         ({"loss": "quadratic:" + ",".join(["1"] * 65)}, "dimension = 65 is outside [1, 64]"),
         ({"noise": Noise("gaussian", None), "loss": OWN}, "noise = gaussian:data is outside"),
         ({"noise": "gaussian:@data", "loss": FULL}, "noise = gaussian:@data is outside"),
-        ({"loss": OWN}, "loss = mine is outside {quadratic, saddle}"),
+        ({"loss": OWN}, "loss = mine is outside {logistic, quadratic, rosenbrock, saddle}"),
     ],
 )
 def test_what_has_no_kernel_is_refused(own_cache: None, changes: dict[str, Any], message: str) -> None:

@@ -31,11 +31,19 @@ import cuda_laws
 sys.path.remove(str(Path(__file__).parent))
 
 PRECISIONS = (np.float32, np.float64)
-FAMILIES = {"diagonal": losses.DIAGONAL, "dense": losses.DENSE, "saddle": losses.SADDLE}
+FAMILIES = {
+    "diagonal": losses.DIAGONAL,
+    "dense": losses.DENSE,
+    "saddle": losses.SADDLE,
+    "rosenbrock": losses.ROSENBROCK,
+    "logistic": losses.LOGISTIC,
+}
 REPRESENTATIVE = [
     (("sgd", "sde", "gaussian", "dense"), np.float64),
     (("signsgd", "sde", "student-t", "diagonal"), np.float32),
     (("adam", "sde", "gaussian", "saddle"), np.float32),
+    (("sgd", "order2", "gaussian", "rosenbrock"), np.float32),
+    (("sgd", "order2", "gaussian", "logistic"), np.float32),
 ]
 EVERY = [
     (optimizer, model, law, family)
