@@ -56,7 +56,7 @@ def test_every_mistake_in_rmsprops_model_costs_an_order():
 
 def test_an_averaged_out_buffer_keeps_weak_order_one():
     """Momentum at a fixed decay: its model without the buffer has order one on the optimizer with it; with a drift that
-    is a tenth too large some error has not. The command line says so by the rule's spelling, in which rich sees no emoji."""
+    is a tenth too large some error has not. The command line says so by the spelling, in which rich sees no emoji."""
     name = "momentum+average-out:m"
     rule = order_cases._case(name).rule
     (_, sde), *others = order_cases.models(rule)
