@@ -51,8 +51,7 @@ def kernel_text(rule: UpdateRule, kernel: Kernel) -> str:
     """The host's function of the coefficients, and the function that builds the kernel."""
     names = {y: named(y) for y in (*rule.states, *parameter_symbols(rule)) if named(y) != y}
     if names:
-        along = kernel.along and renamed(kernel.along, names)
-        kernel = replace(kernel, body=renamed(kernel.body, names), along=along)
+        kernel = replace(kernel, body=renamed(kernel.body, names), along=kernel.along and renamed(kernel.along, names))
     shared = _Shared(rule, kernel.law, kernel.body, draws_from_law=kernel.model == "algorithm")
     parts = [shared.function(f"{kernel.name}_coefficients")]
     facts, varying, along = f"coefficients={kernel.name}_coefficients", shared.varying, None
