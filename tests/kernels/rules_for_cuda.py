@@ -9,11 +9,11 @@ total = state("total", like=m, meaning="average of that")
 
 
 @update_rule(states=(x, y, total), dialect="paper", cite="none")
-def awkward(beta1=decay(1, 0.9), first=hyperparameter("first", 0.7), row=hyperparameter("row", 0.2, "[0, inf)")):
+def awkward(beta1=decay(1, 0.9), beta2=decay(2, 0.8), row=hyperparameter("row", 0.2, "[0, inf)")):
     """Two averages."""
     y_next = beta1 * y + (1 - beta1) * g
-    total_next = beta1 * total + (1 - beta1) * g
-    return {x: x - eta * (first * y_next + total_next + row * g), y: y_next, total: total_next}
+    total_next = beta2 * total + (1 - beta2) * g
+    return {x: x - eta * (y_next + total_next + row * g), y: y_next, total: total_next}
 
 
 @update_rule(states=(x,), dialect="paper", cite="none")
