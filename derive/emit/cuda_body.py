@@ -28,8 +28,8 @@ STEP = {notation.k: sp.Symbol("step", integer=True, positive=True), notation.t: 
 ARGUMENTS = "state, scale, data, table, numbers, first, last, saves, xs, first_path, seed"
 TAKEN = re.compile(
     r"T|y|xs|grad|gradient|hessian_vector|number|numbers|path|first_path|saved?s?|first|last|seed|table|substeps|parts?"
-    r"|rows?|root|step|time|(block|fine|shift)\d+|total|drift|curved|ratio|kernel|cuda|maximum|minimum|add_bridge"
-    r"|pair_(co)?sine|student_t|\w+_in"
+    r"|rows?|root|step|time|(block|fine|shift|words)\d+|total|drift|curved|ratio|kernel|cuda|maximum|minimum|add_bridge"
+    rf"|pair_(co)?sine|student_t|\w+_in|laplace|exponential|rademacher|two_point|mixture|empirical|{'|'.join(IN_PRECISION)}"
 )
 """What kernels give to other things than the states and hyperparameters of a rule, which it may call so."""
 
@@ -64,7 +64,7 @@ def kernel_text(rule: UpdateRule, kernel: Kernel) -> str:
     body, along_body = (
         part and _named_step(renamed(part, names) if names else part) for part in (kernel.body, kernel.along)
     )
-    kernel = replace(kernel, body=body, along=along_body)
+    kernel = replace(kernel, body=body or kernel.body, along=along_body)
     shared = _Shared(rule, kernel.law, kernel.body, kernel.draws)
     parts = [shared.function(f"{kernel.name}_coefficients")]
     facts, varying, along = f"coefficients={kernel.name}_coefficients", shared.varying, None

@@ -61,6 +61,7 @@ class CudaPrinter(HostPrinter):
         return KernelPrinter._print_helper(self, expr)
 
     _print_cos = _print_sign = _print_sin = _print_vote = _print_vote_error = _print_vote_slope = _print_device
+    _print_tan = KernelPrinter._print_tan  # CUDA's own needs memory for arguments of any size
 
     def _print_Integer(self, expr: sp.Integer) -> str:
         return f"T({expr.p})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -21,7 +22,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from adasde import InvalidParameter, MissingData, read_sweep, simulate, sweep, sweep_run
+import adasde.cuda
+from adasde import InvalidParameter, MissingData, cuda_work, read_sweep, simulate, sweep, sweep_run
 from adasde.cli import main
 from adasde.ensemble import Moments
 from adasde.execution import WorkersLost
@@ -430,6 +432,93 @@ def test_a_file_that_is_not_valid(
     result = run(file, "--out", tmp_path / "out", *options)
     assert result.exit_code == code and message in result.stderr.replace("\n", " ")
     assert not (tmp_path / "out").exists()
+
+
+# Points on a GPU; in numba's simulator: tests/kernels/test_cuda.py
+
+
+GPU = {"run": COMMON, "grid": [{"optimizer": "sgd"}, {"optimizer": "sgd", "lr": [0.1], "device": "cuda"}]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"device": "gpu"}, r"point 2 \(.*\): device = 'gpu' is outside \{cpu, cuda\}"),
+        ({"device": True}, "device = True is outside the texts"),
+        ({"precision": "float16"}, r"point 2 .*: precision = float16 is outside \{float32, float64\}"),
+        ({"device": "cpu", "precision": "float32"}, r"precision = float32 is outside \{float64\}: .* --device cuda"),
+        ({"fast": True}, r"point 2 .*: device cuda: fast = True is outside \{False\}"),
+        (
+            {"optimizer": "sgld", "model": "algorithm"},
+            "point 2 .*: model = algorithm .*: the optimizer's step needs draws",
+        ),
+        ({"keep_paths": 1}, "argument = 'keep_paths' is outside"),
+    ],
+)
+def test_a_point_that_no_gpu_can_do_is_named(
+    changes: dict[str, Any], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_cache: None
+) -> None:
+    """Before anything runs, and whether there is a GPU or not."""
+    monkeypatch.setattr(adasde.cuda, "require_package", lambda: None)
+    grid = [GPU["grid"][0], GPU["grid"][1] | changes]
+    with pytest.raises(InvalidParameter, match=message):
+        sweep({"run": COMMON, "grid": grid}, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_point_without_the_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without numba-cuda: the point, what to install, and no folder."""
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "numba_cuda" else find(name))
+    with pytest.raises(MissingData, match=r"sweep: point 2 \(.*device = cuda\): .*numba-cuda is not installed"):
+        sweep(GPU, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_workers_without_a_gpu_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where threads or processes are to calculate, this machine is asked; of an executor, a worker. Points on a CPU
+    alone ask nobody."""
+    asked: list[Any] = []
+
+    def missing() -> None:
+        asked.append(None)
+        raise MissingData("device cuda: no GPU that CUDA can use was found")
+
+    monkeypatch.setattr(adasde.cuda, "require_package", lambda: None)
+    monkeypatch.setattr(cuda_work, "require_here", missing)
+    elsewhere = Elsewhere()
+    for options in ({}, {"threads": 1}, {"processes": 1}, {"executor": elsewhere}):
+        with pytest.raises(MissingData, match="no GPU that CUDA can use was found"):
+            sweep(GPU, tmp_path / "out", **options)
+    assert len(asked) == 4 and elsewhere.tasks == [missing] and not (tmp_path / "out").exists()
+    assert sweep({"run": COMMON, "grid": GPU["grid"][:1]}, tmp_path / "out").complete and len(asked) == 4
+
+
+class Elsewhere(Executor):
+    """Workers that may be on other machines; notes what it is given."""
+
+    def __init__(self) -> None:
+        self.tasks: list[Any] = []
+
+    def submit(self, function: Any, /, *arguments: Any, **options: Any) -> Future[Any]:
+        self.tasks.append(function)
+        future: Future[Any] = Future()
+        try:
+            future.set_result(function(*arguments, **options))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+def test_a_point_that_fails_on_its_gpu_stops_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker without a GPU, or of another version: the line says so, and the points on CPUs are there."""
+    monkeypatch.setattr(adasde.cuda, "require_package", lambda: None)
+    monkeypatch.setattr(cuda_work, "require_workers", lambda executor: None)
+    monkeypatch.setattr(cuda_work, "require_here", Elsewhere)
+    monkeypatch.setattr(cuda_work, "device_code_digest", iter(["here", "there"]).__next__)
+    result = sweep(GPU, tmp_path / "out")
+    assert [point.status for point in result.points] == ["done", "failed"]
+    assert "another version of adasde" in result.points[1].message
 
 
 @pytest.mark.parametrize("count", ["threads", "processes"])

@@ -1,25 +1,29 @@
 """Generated CUDA modules: the right text, the same bytes everywhere, every model, and every number typed."""
 
 import ast
+import builtins
 import re
 
 import pytest
 import sympy as sp
 
-from adasde.derive import freshness
+from adasde.derive import freshness, notation
 from adasde.derive.emit.cuda import cuda_module
+from adasde.derive.emit.cuda_body import TAKEN
 from adasde.derive.emit.cuda_printer import IN_PRECISION, cuda_code, host_code
 from adasde.derive.emit.lanes import branch
 from adasde.derive.emit.module import body_digest, kernel_module
+from adasde.derive.emit.stages import is_staged
+from adasde.derive.emit.steps import parameter_symbols
 from adasde.derive.expansion import derive
 from adasde.derive.functions import empirical_sign, student_t_sign, vote
 from adasde.derive.language import eta, g, update_rule, x
-from adasde.derive.laws import LAWS
+from adasde.derive.laws import CHECKED_IN, LAWS, law_named
 from adasde.derive.noise import Gaussian
 from adasde.derive.notation import G, m, s, v
 from adasde.derive.optimizers import checked_in, registry
 from adasde.derive.tails import normal_tail
-from adasde.generation import cuda_folder, cuda_texts
+from adasde.generation import cuda_folder, cuda_text, cuda_texts, models_of
 from adasde.optimizers import kernels
 
 UNTYPED = ("maximum", "minimum", *IN_PRECISION, "")
@@ -55,6 +59,10 @@ def tame():
     return {x: x - eta * sp.tanh(g)}
 
 
+OF_NUMBERS = {"maximum", "minimum", "sign", "sin", "cos", "power", "student_t_sign", "vote", "vote_error", "vote_slope"}
+"""Calls all of whose arguments are numbers of a formula."""
+
+
 def bare_numbers(text):
     """Numbers in kernels that no T(...) holds, but for indices, bounds of loops, and whole numbers next to integers."""
     found = []
@@ -64,11 +72,99 @@ def bare_numbers(text):
             typed = isinstance(node, ast.Call) and getattr(node.func, "id", "") not in UNTYPED
             if typed or isinstance(node, ast.Subscript | ast.Compare):
                 skipped |= {id(child) for child in ast.walk(node)}
+        choices = [node.test for node in ast.walk(kernel) if isinstance(node, ast.IfExp)]
+        found += [c.value for test in choices for c in (test.left, *test.comparators) if isinstance(c, ast.Constant)]
+        for node in ast.walk(kernel):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in OF_NUMBERS:
+                found += [a.value for a in node.args if isinstance(a, ast.Constant)]
         for node in ast.walk(kernel):
             if isinstance(node, ast.BinOp | ast.UnaryOp) and id(node) not in skipped:
                 parts = (node.left, node.right) if isinstance(node, ast.BinOp) else (node.operand,)
                 found += [p.value for p in parts if isinstance(p, ast.Constant) and id(p) not in skipped]
     return found
+
+
+def undefined(text):
+    """Names that a module reads and neither it nor Python defines."""
+    tree = ast.parse(text)
+    imported = {
+        a.asname or a.name for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom) for a in node.names
+    }
+    common = imported | set(dir(builtins)) | {f.name for f in tree.body if isinstance(f, ast.FunctionDef)}
+    common |= {
+        n.id for node in tree.body for n in ast.walk(node) if isinstance(node, ast.Assign) and isinstance(n, ast.Name)
+    }
+    missing = set()
+    for function in (node for node in tree.body if isinstance(node, ast.FunctionDef)):
+        names = [node for node in ast.walk(function) if isinstance(node, ast.Name)]
+        inner = [node for node in ast.walk(function) if isinstance(node, ast.FunctionDef)]
+        own = {n.id for n in names if isinstance(n.ctx, ast.Store)} | {f.name for f in inner}
+        own |= {argument.arg for f in inner for argument in f.args.args}
+        missing |= {n.id for n in names} - own - common
+    return missing
+
+
+ON_DEMAND = [("sgld", "gaussian"), ("sparsified_sgd", "student-t")]
+
+
+@pytest.mark.parametrize(("name", "law"), ON_DEMAND)
+def test_modules_on_demand(name, law):
+    """The same of rules without a checked-in module, such in stages: numbers typed,
+    names defined, whole, and with every model that the CPU takes in one pass."""
+    check_on_demand(registry()[name], law)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("law", CHECKED_IN)
+@pytest.mark.parametrize("name", registry())
+def test_every_module_on_demand(name, law):
+    check_on_demand(registry()[name], law)
+
+
+def check_on_demand(rule, law):
+    laws = (law_named(law),)
+    text, scope = cuda_text(rule, laws), {}
+    exec(compile(text, rule.name, "exec"), scope)
+    sdes = models_of(rule, laws)[0]
+    in_stages = {sde.model for sde in sdes if is_staged(sde)} | ({"algorithm"} if rule.composite else set())
+    assert {model for model, why in scope["HOST_ONLY"].items() if "goes in stages, on the CPU only" in why} == in_stages
+    having = {model for model, laws in scope["MODELS"].items() if laws}
+    assert having.isdisjoint(scope["HOST_ONLY"])
+    assert having | set(scope["HOST_ONLY"]) == {"algorithm", *(sde.model for sde in sdes)}
+    assert bare_numbers(text) == [] and undefined(text) == set()
+
+
+def test_untyped_and_undefined_names_are_noticed():
+    """The checks above fail for a bare number in a choice or in a call, and for a function that nobody imports."""
+    kernel = "def f(T):\n    def kernel(state):\n        x = {}\n    return kernel\n"
+    right = "state if maximum(T(1), state) != T(0) else vote(state, T(3))"
+    assert bare_numbers(kernel.format(right)) == [] and undefined(kernel.format(right)) == {"maximum", "vote"}
+    for number in ("1", "0", "3"):
+        spoilt = right.replace(f"T({number})", number)
+        assert bare_numbers(kernel.format(spoilt)) == [int(number)]
+
+
+def test_rules_may_use_the_names_of_a_kernel(texts):
+    """Whatever a kernel calls its own things is given another name where a rule has it as well, or is no name that a
+    rule can have."""
+    rule_names = {str(y) for rule in checked_in().values() for y in (*rule.states, *parameter_symbols(rule))}
+    rule_names |= {"G", "s", "Hb", "sb", "g", "k", "t", "nu", "P", "rho1", "rho2"}
+    own = set()
+    for function in (node for text in texts.values() for node in ast.walk(ast.parse(text))):
+        if isinstance(function, ast.FunctionDef):
+            inside = [n for statement in function.body for n in ast.walk(statement) if isinstance(n, ast.Name)]
+            own |= {n.id for n in inside} | {argument.arg for argument in function.args.args}
+    free = {name for name in own - rule_names if not TAKEN.fullmatch(name) and is_free(name)}
+    assert free == set()
+
+
+def is_free(name):
+    """Whether a rule may have a state of this name."""
+    try:
+        notation.require_free("state", name)
+    except ValueError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("name", checked_in())

@@ -2,27 +2,21 @@
 
 # ruff: noqa: B008
 
-from adasde.derive.language import decay, eta, g, hyperparameter, k, m, state, tanh, update_rule, x
+from adasde.derive.language import decay, eta, g, hyperparameter, k, m, state, update_rule, x
 
 y = state("y", like=m, meaning="average of the gradient")
 total = state("total", like=m, meaning="average of that")
 
 
 @update_rule(states=(x, y, total), dialect="paper", cite="none")
-def awkward(beta1=decay(1, 0.9), first=hyperparameter("first", 0.7), row=hyperparameter("row", 0.2, "[0, inf)")):
+def awkward(beta1=decay(1, 0.9), beta2=decay(2, 0.8), row=hyperparameter("row", 0.2, "[0, inf)")):
     """Two averages."""
     y_next = beta1 * y + (1 - beta1) * g
-    total_next = beta1 * total + (1 - beta1) * g
-    return {x: x - eta * (first * y_next + total_next + row * g), y: y_next, total: total_next}
+    total_next = beta2 * total + (1 - beta2) * g
+    return {x: x - eta * (y_next + total_next + row * g), y: y_next, total: total_next}
 
 
 @update_rule(states=(x,), dialect="paper", cite="none")
 def scheduled(speed=hyperparameter("speed", 2.0, "[0, inf)")):
     """SGD whose learning rate falls like a root."""
     return {x: x - eta * (1 + speed * eta * k) ** (-1 / 2) * g}
-
-
-@update_rule(states=(x,), dialect="paper", cite="none")
-def squashed(width=hyperparameter("width", 0.5, "(0, inf)")):
-    """A step that saturates; the SDE's expectation is a sum over quadrature nodes, which p holds before the law."""
-    return {x: x - eta * tanh(g / width)}

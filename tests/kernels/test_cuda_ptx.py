@@ -23,7 +23,7 @@ from adasde.kernels.cuda.device import losses
 from adasde.kernels.cuda.device.moments import moments_kernel
 from adasde.kernels.cuda.device.normals import normal
 from adasde.kernels.cuda.device.paths import compile_ptx, signature
-from adasde.optimizers import names
+from adasde.optimizers import cuda_kernels, names
 
 sys.path.insert(0, str(Path(__file__).parent))
 import cuda_laws
@@ -44,6 +44,16 @@ REPRESENTATIVE = [
     (("adam", "sde", "gaussian", "saddle"), np.float32),
     (("sgd", "order2", "gaussian", "rosenbrock"), np.float32),
     (("sgd", "order2", "gaussian", "logistic"), np.float32),
+]
+ON_DEMAND = [
+    ("lion", "gaussian"),
+    ("adan", "student-t"),
+    ("nadam", "gaussian"),
+    ("adamax", "gaussian"),
+    ("radam", "gaussian"),
+    ("schedule_free_adamw", "gaussian"),
+    ("sgd+ou:10:0.5", "student-t"),
+    ("sto_sign", "gaussian"),
 ]
 EVERY = [
     (optimizer, model, law, family)
@@ -77,8 +87,7 @@ pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
 
 
 def ptx_of(optimizer: str, model: str, law: str, family: str, T: Any, d: int = 2) -> str:
-    kernel = importlib.import_module(f"adasde.kernels.cuda.{optimizer}").MODELS[model][law]
-    loss = FAMILIES[family]
+    kernel, loss = cuda_kernels(optimizer, law).MODELS[model][law], FAMILIES[family]
     return compile_ptx(kernel.build(T, d, 1, loss.gradient, loss.hessian_vector), signature(T))
 
 
@@ -121,6 +130,22 @@ def check_ptx(ptx: str, T: Any, folder: Path, registers: int) -> None:
 @pytest.mark.parametrize(("case", "T"), REPRESENTATIVE, ids=[case[0] for case, _ in REPRESENTATIVE])
 def test_representative_kernels(case: tuple[str, str, str, str], T: Any, tmp_path: Path) -> None:
     check(case, T, tmp_path)
+
+
+def test_a_module_on_demand(own_cache: None, tmp_path: Path) -> None:
+    """Votes of signs, from a module that is not checked in."""
+    check(("signsgd_majority", "sde", "gaussian", "diagonal"), np.float32, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("T", PRECISIONS, ids=lambda T: T.__name__)
+@pytest.mark.parametrize(("optimizer", "law"), ON_DEMAND, ids=" ".join)
+def test_modules_on_demand(optimizer: str, law: str, T: Any, own_cache: None, tmp_path: Path) -> None:
+    """All models of some of them, on a dense quadratic."""
+    found = [model for model, laws in cuda_kernels(optimizer, law).MODELS.items() if law in laws]
+    assert found
+    for model in found:
+        check((optimizer, model, law, "dense"), T, tmp_path)
 
 
 @pytest.mark.slow
