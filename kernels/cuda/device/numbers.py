@@ -7,6 +7,7 @@ float32 is of the same component or value as one in float64. `data` is `Noise.la
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,20 +17,16 @@ Array = NDArray[np.float64]
 
 def two_point_numbers(data: Array) -> Array:
     """(z0, high, low): 1 - Phi(z) < P for the float32 numbers z > z0."""
-    from scipy.special import ndtri
-
     p = float(data[0])
-    return np.array([float(below(-ndtri(p))), math.sqrt((1 - p) / p), -math.sqrt(p / (1 - p))])
+    return np.array([float(below(-quantile(p))), math.sqrt((1 - p) / p), -math.sqrt(p / (1 - p))])
 
 
 def empirical_numbers(data: Array) -> Array:
     """(z_1 ... z_n, -inf, t_1 ... t_(n - 1)): value i + 1 is drawn for the float32 numbers z from t_i on, up to
     t_(i + 1): those with Phi(z) >= P_0[i]."""
-    from scipy.special import ndtri
-
     n = int(data[4])
     values, sums = data[5 : 5 + n], data[6 + n : 5 + 2 * n]
-    return np.concatenate([values, [-np.inf], -below(-ndtri(np.minimum(sums, 1.0)))])
+    return np.concatenate([values, [-np.inf], -below(-np.array([quantile(u) for u in sums.tolist()]))])
 
 
 def mixture_numbers(data: Array) -> Array:
@@ -44,8 +41,16 @@ def mixture_numbers(data: Array) -> Array:
     return np.stack([high, low, means, deviations], axis=1).ravel()
 
 
-def below(x: Array) -> Array:
+def quantile(u: float) -> float:
+    """Phi^-1(u), about 1e-15 of itself off (Wichura 1988, AS 241); inf from u = 1 on, where sums of weights may round
+    to."""
+    return NormalDist().inv_cdf(u) if u < 1 else math.inf
+
+
+def below(x: Array | float) -> Array:
     """The largest float32 number that is at most x, as float64."""
-    rounded = np.asarray(x).astype(np.float32)
+    x = np.asarray(x, dtype=np.float64)
+    rounded = x.astype(np.float32)
     lower = np.where(rounded > x, np.nextafter(rounded, np.float32(-np.inf)), rounded)
-    return lower.astype(np.float64)
+    result: Array = lower.astype(np.float64)
+    return result
