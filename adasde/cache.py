@@ -14,6 +14,7 @@ import os
 import sys
 import tempfile
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
@@ -79,14 +80,19 @@ def _origin(optimizer: str) -> tuple[str, str]:
 @cache
 def _sources(device: str) -> str:
     """Digest of the code that a module's text depends on, and of what it calls on a GPU."""
-    import adasde.derive as derive
-    import adasde.kernels as kernels
-
-    homes = [Path(next(iter(package.__path__))) for package in (derive, kernels)]
-    files = [*homes[0].rglob("*.py"), *homes[1].glob("*.py")]
+    derive, papers, kernels = map(_home, ("derive", "papers", "kernels"))
+    files = [*derive.rglob("*.py"), *papers.rglob("*.py"), *kernels.glob("*.py")]
     if device == "cuda":
-        files += (homes[1] / "cuda" / "device").glob("*.py")
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()
+        files += (kernels / "cuda" / "device").glob("*.py")
+    text = b"".join(path.read_bytes() for path in sorted(files))
+    return hashlib.sha256(text + version("sympy").encode()).hexdigest()
+
+
+def _home(package: str) -> Path:
+    """The folder of a subpackage, which is not loaded for that."""
+    spec = importlib.util.find_spec(f"adasde.{package}")
+    assert spec is not None and spec.submodule_search_locations is not None
+    return Path(spec.submodule_search_locations[0])
 
 
 def _text(optimizer: str, law: str, device: str) -> str:

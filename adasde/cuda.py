@@ -236,7 +236,7 @@ class DeviceRun:
     def _table(self, model: str, first: int, last: int, substeps: int) -> NDArray[np.float64]:
         try:
             table: NDArray[np.float64] = self.kernels[model].table(self.run.p, first, last, substeps)
-        except (OverflowError, ZeroDivisionError) as error:
+        except (OverflowError, ValueError, ZeroDivisionError) as error:
             name = f"device cuda: {self.run.optimizer}, model {model}: coefficients"
             raise InvalidParameter(name, str(error), "the finite numbers", REMEDY) from error
         return table

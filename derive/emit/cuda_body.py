@@ -61,10 +61,8 @@ class Kernel:
 def kernel_text(rule: UpdateRule, kernel: Kernel) -> str:
     """The host's function of the coefficients, and the function that builds the kernel."""
     names = {y: named(y) for y in (*rule.states, *parameter_symbols(rule)) if named(y) != y}
-    body, along_body = (
-        part and _named_step(renamed(part, names) if names else part) for part in (kernel.body, kernel.along)
-    )
-    kernel = replace(kernel, body=body or kernel.body, along=along_body)
+    along_body = kernel.along and _named_step(renamed(kernel.along, names))
+    kernel = replace(kernel, body=_named_step(renamed(kernel.body, names)), along=along_body)
     shared = _Shared(rule, kernel.law, kernel.body, kernel.draws)
     parts = [shared.function(f"{kernel.name}_coefficients")]
     facts, varying, along = f"coefficients={kernel.name}_coefficients", shared.varying, None

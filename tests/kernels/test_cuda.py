@@ -340,14 +340,6 @@ def test_what_has_no_kernel_is_refused(own_cache: None, changes: dict[str, Any],
     assert "--device cpu" in str(caught.value)
 
 
-def test_numbers_of_the_law_are_found_behind_quadrature_nodes() -> None:
-    """The CPU's parameter array holds nodes and weights before them where a model is a sum over nodes."""
-    planned = run(noise="student-t:5:1")
-    longer = replace(planned, p=np.concatenate([planned.p[:1], np.zeros(128), planned.p[1:]]))
-    assert DeviceRun(longer, "float64").p.tolist() == DeviceRun(planned, "float64").p.tolist() == planned.p.tolist()
-    assert planned.p[1] == 5
-
-
 @pytest.mark.parametrize(
     ("given", "message"),
     [
