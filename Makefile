@@ -12,7 +12,7 @@ demo: $(STAMP)
 	$(BIN)/adasde reproduce compagnoni2025 --quick --out out/demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import sympy as sp
 
@@ -43,6 +44,7 @@ class Obstructions:
     laws: tuple[str, ...]
 
 
+@cache
 def obstructions(rule: UpdateRule, law: Law | None = None, state_dependent: bool = False) -> Obstructions:
     """The obstructions of ``rule`` in the batch-equivalent scaling; for polynomials of g under any law at once."""
     chain = batch_equivalent(rule, state_dependent)

@@ -11,6 +11,7 @@ Branches of the first steps are left out.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import sympy as sp
 
@@ -54,8 +55,10 @@ class Increment:
         return self.counted or self.branched
 
 
+@cache
 def increment(rule: UpdateRule, order: int = 1) -> Increment:
-    """The leading term h0 of one step divided by eta, and the next one, with the gradient written as G + s Z."""
+    """The leading term h0 of one step divided by eta, and the next one, with the gradient written as G + s Z;
+    the same under every noise law, and more than half the work of a derivation."""
     require_uncoupled(rule.name, rule.states, rule.update)
     after = sp.Dummy("t after the step", positive=True)
     rates, schedules = _schedules(rule, order, after)

@@ -20,8 +20,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def device(function: Function) -> Function:
-    """Compiles a function that only kernels call; what they leave in the disk cache contains it."""
-    alone: Function = compiled(cache=False)(function)
+    """Compiles a function that only kernels call, without the wrappers for other callers, each of which would be
+    compiled with a copy of it; what kernels leave in the disk cache contains it."""
+    alone: Function = compiled(cache=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
     return alone
 
 

@@ -13,6 +13,7 @@ from adasde.derive.model import SDE
 from adasde.derive.names import Named
 from adasde.derive.notation import G, eps, eta, rho1, rho2, s, t, v
 from adasde.derive.rule import UpdateRule
+from adasde.papers.zero import nonzero_at_a_point
 
 P = sp.Symbol("P", positive=True)
 gamma1, gamma2 = sp.symbols("gamma1 gamma2", positive=True)
@@ -131,8 +132,7 @@ class Difference:
 
     def equals(self, drift: sp.Matrix, covariance: sp.Matrix) -> bool:
         """Whether both parts equal the given ones, symbolically."""
-        pairs = [*zip(self.drift, drift, strict=True), *zip(self.covariance, covariance, strict=True)]
-        return all(_simplified(a - b) == 0 for a, b in pairs)
+        return all_vanish(sp.Matrix([*(self.drift - drift), *(self.covariance - covariance)]))
 
 
 def difference(published: SDE, derived: SDE) -> Difference:
@@ -140,15 +140,25 @@ def difference(published: SDE, derived: SDE) -> Difference:
 
     Names that both define alike (gamma1, gamma2, mu) stay; all others (P) are written out.
     """
+    drift, covariance = gaps(published, derived)
+    return Difference(drift.applyfunc(_simplified), covariance.applyfunc(_simplified))
+
+
+def gaps(published: SDE, derived: SDE) -> tuple[sp.Matrix, sp.Matrix]:
+    """The `difference` in drift and covariance as it stands, not simplified."""
     if published.states != derived.states or published.law != derived.law:
         raise ValueError(f"{published.optimizer}: the two SDEs differ in their states or noise law")
     shared = frozenset(name for name, value in published.named if (name, value) in derived.named)
 
     def gap(a: sp.Matrix, b: sp.Matrix) -> sp.Matrix:
-        written_out = published.expand_names(a, shared) - derived.expand_names(b, shared)
-        return sp.Matrix(written_out.applyfunc(_simplified))
+        return sp.Matrix(published.expand_names(a, shared) - derived.expand_names(b, shared))
 
-    return Difference(gap(published.drift, derived.drift), gap(published.covariance, derived.covariance))
+    return gap(published.drift, derived.drift), gap(published.covariance, derived.covariance)
+
+
+def all_vanish(entries: sp.Matrix) -> bool:
+    """Whether all entries are 0, symbolically; a value at a point tells most of those that are not."""
+    return not any(map(nonzero_at_a_point, entries)) and all(_simplified(entry) == 0 for entry in entries)
 
 
 def compare(claim: Claim, rule: UpdateRule, law: Law) -> tuple[Difference, bool]:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import sympy as sp
-from sympy.core.function import AppliedUndef
 
 from adasde.papers.claim import PROVENANCE
+from adasde.papers.zero import nonzero_at_a_point
 
 VERDICTS = ("agrees", "agrees to leading order", "differs", "not checkable")
 Parts = Mapping[str, sp.Expr]
@@ -103,27 +103,12 @@ def differences(statement: Statement, derived: Parts) -> Parts:
 
 def shortened(expression: sp.Expr) -> sp.Expr:
     """Factored, and 0 where it vanishes: `simplify` decides where factoring leaves something that is 0 at a point."""
-    if sp.expand(sp.fraction(sp.together(expression))[0]) == 0:
+    if not nonzero_at_a_point(expression) and sp.expand(sp.fraction(sp.together(expression))[0]) == 0:
         return sp.S.Zero
     expression = sp.factor(sp.expand(expression))
-    if expression == 0 or _nonzero_at_a_point(expression):
+    if expression == 0 or nonzero_at_a_point(expression):
         return expression
     return sp.factor(sp.simplify(expression))
-
-
-def _nonzero_at_a_point(expression: sp.Expr) -> bool:
-    """Whether it has a value other than 0 where its symbols and unknown functions have unrelated values in (0, 1)."""
-    unknown = sorted(expression.atoms(sp.Derivative), key=_order) + sorted(expression.atoms(AppliedUndef), key=str)
-    for k, function in enumerate(unknown):
-        expression = expression.subs(function, sp.Symbol(f"unknown{k}", positive=True))
-    symbols = sorted(expression.free_symbols, key=str)
-    value = expression.subs({y: sp.sqrt(sp.prime(k + 5)) / 10 for k, y in enumerate(symbols)}).evalf(20)
-    return bool(value.is_number and value.is_finite and abs(value) > sp.Float("1e-12"))
-
-
-def _order(derivative: sp.Derivative) -> tuple[int, str]:
-    """Higher derivatives first: a lower one is part of them."""
-    return -derivative.derivative_count, str(derivative)
 
 
 def _verdict(found: Parts, derived: Parts, small: sp.Symbol | None) -> str:
@@ -141,7 +126,7 @@ def _negligible(gap: sp.Expr, part: sp.Expr, small: sp.Symbol) -> bool:
     above, below = sp.fraction(sp.together(gap / part))
     at = [value.subs(small, 0) for value in (above, below)]
     regular = not any(e.has(sp.sign, sp.Heaviside, sp.Piecewise) for e in (above, below))
-    if regular and all(_finite(value) for value in at) and _nonzero_at_a_point(at[1]):
+    if regular and all(_finite(value) for value in at) and nonzero_at_a_point(at[1]):
         return bool(shortened(at[0]) == 0)
     return bool(sp.limit(sp.simplify(gap / part), small, 0, "+") == 0)
 

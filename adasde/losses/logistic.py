@@ -10,7 +10,7 @@ The flat array ``data`` holds (N, l2, z_1, ..., z_N). Samples pass through in bl
 with N; every sum has one fixed order, and no exponential overflows, for any margin.
 """
 
-# helpers ab3ba28c380c: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 44ebe5fb0937: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math

@@ -14,7 +14,7 @@ result of a lane depends neither on the other lanes nor on the number of threads
 on the machine.
 """
 
-# helpers ab3ba28c380c: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
+# helpers 44ebe5fb0937: numba's cache watches this file only, so `adasde kernels --write` stamps what it inlines here.
 from __future__ import annotations
 
 import math

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 
 import sympy as sp
 from sympy.printing.precedence import PRECEDENCE
@@ -130,8 +131,9 @@ class KernelPrinter(PythonCodePrinter):
         return f"empirical_sign({self._print(expr.args[0])}, {self._print(expr.args[1])}, p, LAW)"
 
 
+@cache
 def code(expression: sp.Expr) -> str:
-    """One expression as Python text."""
+    """One expression as Python text; a module's head looks for names in the text of all that stands below it."""
     return str(KernelPrinter().doprint(expression))
 
 
