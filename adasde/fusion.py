@@ -119,7 +119,8 @@ def _loops(function: ast.FunctionDef, family: str, noises: int) -> ast.Module:
     numbers = _Numbers()
     filled: ast.Module = numbers.visit(_Parts(parts).visit(loops))
     read = [ast.parse(f"_p{n} = p[{n}]").body[0] for n in sorted(numbers.found)]
-    return ast.fix_missing_locations(_Parts({"NUMBERS": read}).visit(filled))
+    whole: ast.Module = _Parts({"NUMBERS": read}).visit(filled)
+    return ast.fix_missing_locations(whole)
 
 
 def _both(lane: list[ast.stmt]) -> list[ast.stmt]:
