@@ -436,7 +436,7 @@ def test_what_steps_in_stages_do_not_do_is_refused():
         simulate("usam", "algorithm", noise=covariance, **run)
     with pytest.raises(InvalidParameter, match="fast = True"):
         simulate("usam", "algorithm", noise="gaussian:1", fast=True, **run)
-    with pytest.raises(NoModel, match="no kernel for a GPU"):
+    with pytest.raises(NoModel, match="gradients at other points: it goes in stages, on the CPU only"):
         simulate("usam", "algorithm", noise="gaussian:1", device="cuda", **run)
     result = CliRunner().invoke(main, ["simulate", "usam", "--set", "paths=3"])
     assert result.exit_code == 2 and "use --paths" in result.output
