@@ -103,7 +103,9 @@ def differences(statement: Statement, derived: Parts) -> Parts:
 
 def shortened(expression: sp.Expr) -> sp.Expr:
     """Factored, and 0 where it vanishes: `simplify` decides where factoring leaves something that is 0 at a point."""
-    if not nonzero_at_a_point(expression) and sp.expand(sp.fraction(sp.together(expression))[0]) == 0:
+    if nonzero_at_a_point(expression):
+        return sp.factor(sp.expand(expression))
+    if sp.expand(sp.fraction(sp.together(expression))[0]) == 0:
         return sp.S.Zero
     expression = sp.factor(sp.expand(expression))
     if expression == 0 or nonzero_at_a_point(expression):

@@ -119,26 +119,27 @@ def _quadratic(rest: str) -> Loss:
 def _logistic(rest: str) -> Loss:
     from adasde.losses.logistic import breast_cancer
 
-    data, *options = rest.split(":")
-    if data != "breast_cancer":
-        raise UnknownName("logistic: data", data, ["breast_cancer"])
-    if len(options) > 1:
-        form = "the form logistic:breast_cancer:L2"
-        raise InvalidParameter("loss", repr(f"logistic:{rest}"), form, "leave out what comes after L2")
+    options = _after_data("logistic", rest, "L2")
     return breast_cancer(checked("logistic: l2", options[0], "[0, inf)")) if options else breast_cancer()
 
 
 def _mlp(rest: str) -> Loss:
     from adasde.losses.mlp import breast_cancer
 
-    data, *options = rest.split(":")
-    if data != "breast_cancer":
-        raise UnknownName("mlp: data", data, ["breast_cancer"])
-    if len(options) > 2:
-        form = "the form mlp:breast_cancer:HIDDEN,HIDDEN,...:ACTIVATION"
-        raise InvalidParameter("loss", repr(f"mlp:{rest}"), form, "leave out what comes after the activation")
+    options = _after_data("mlp", rest, "HIDDEN,HIDDEN,...", "ACTIVATION")
     hidden = _widths(options[0]) if options else (20,)
     return breast_cancer(hidden, options[1]) if len(options) == 2 else breast_cancer(hidden)
+
+
+def _after_data(kind: str, rest: str, *fields: str) -> list[str]:
+    """What follows the data in ``breast_cancer:...``: as many of the fields as are given."""
+    data, *options = rest.split(":")
+    if data != "breast_cancer":
+        raise UnknownName(f"{kind}: data", data, ["breast_cancer"])
+    if len(options) > len(fields):
+        form = f"the form {':'.join((kind, data, *fields))}"
+        raise InvalidParameter("loss", repr(f"{kind}:{rest}"), form, f"leave out what comes after {fields[-1]}")
+    return options
 
 
 def _widths(text: str) -> tuple[int, ...]:
